@@ -1,0 +1,1 @@
+"""The domain: decisions as plain functions over frozen values. Nothing here knows Prefect."""

@@ -1,0 +1,17 @@
+"""Who did something: every entry of the ledger names one."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """A person, an automation, or the local user of an embedded installation."""
+
+    kind: Literal["person", "automation", "local-user"]
+    subject: str
+    evidence: str = "none"
+    """How it is known that this is the subject: `none`, `api-token`, `ssh-signature`, `one-time-code`."""
+
+
+SHIPLINE = Actor("automation", "shipline")

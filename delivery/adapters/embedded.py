@@ -1,0 +1,41 @@
+"""The embedded default: every port on this machine, below one home."""
+
+from datetime import UTC, datetime
+
+from delivery.adapters.encrypted_secrets import EncryptedSecrets
+from delivery.adapters.git import GitRepository
+from delivery.adapters.http_smoke import HttpSmoker
+from delivery.adapters.local import LocalDeployer
+from delivery.adapters.local_steps import local_step_ports
+from delivery.adapters.oci_layout import OciLayoutStore
+from delivery.adapters.postgresql.ledger import PostgresqlLedger
+from delivery.adapters.postgresql.operations import PostgresqlOperations
+from delivery.adapters.postgresql.urls import application_url
+from delivery.connections import Connections
+from delivery.home import Home
+
+
+class SystemClock:
+    """The machine's clock."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+
+def connect(home: Home) -> Connections:
+    """Every port of a home. Nothing is started; PostgreSQL is reached when it is first asked."""
+    url, steps, artifacts = application_url(home), local_step_ports(home), OciLayoutStore(home.artifacts)
+    return Connections(
+        home=home,
+        clock=SystemClock(),
+        ledger=PostgresqlLedger(url),
+        operations=PostgresqlOperations(url),
+        source=lambda project: GitRepository(home.source(project)),
+        store=steps.store,
+        step_cache=steps.cache,
+        artifacts=artifacts,
+        steps=steps,
+        deployer=LocalDeployer(home, artifacts),
+        smoker=HttpSmoker(),
+        secrets=EncryptedSecrets(home),
+    )

@@ -1,0 +1,7 @@
+"""Source repositories in git, read through GitPython: work trees, mirrors, and what stands in them."""
+
+from delivery.adapters.git.location import dirty, head, identify, is_shallow, is_url, require_history
+from delivery.adapters.git.mirror import SourceMirror
+from delivery.adapters.git.repository import GitRepository
+
+__all__ = ["GitRepository", "SourceMirror", "dirty", "head", "identify", "is_shallow", "is_url", "require_history"]

@@ -1,0 +1,120 @@
+"""The `SourceRepository` port over a mirror."""
+
+import hashlib
+import re
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from pathlib import Path
+
+from delivery.adapters.git import reading
+from delivery.adapters.git.checkout import check_out
+from delivery.adapters.git.command import GitFolder
+from delivery.adapters.git.failures import checked_name
+from delivery.artifact import Digest
+from delivery.errors import NotFoundError
+from delivery.paths import matcher, pathspecs
+from delivery.source import Change, ChangeKind, Commit, Revision
+
+SNAPSHOTS = "refs/shipline/snapshots/"
+_WHERE_A_PERSON_STANDS = re.compile(r"HEAD\b|@")
+_FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+
+
+class GitRepository:
+    """Reads a bare mirror; keeps the trees of the commits asked for last, as a commit never changes."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._git = GitFolder(folder)
+        self._tree_of: Callable[[str], tuple[reading.TreeEntry, ...]] = lru_cache(maxsize=8)(self._read_tree)
+
+    def resolve(self, name: str) -> Revision:
+        checked_name(name)
+        here = _WHERE_A_PERSON_STANDS.match(name)
+        for candidate in (name,) if here else (name, f"refs/remotes/origin/{name}"):
+            if commit := self._git.answer(
+                f"resolving '{name}'", "rev-parse", "--verify", "--quiet", "--end-of-options", f"{candidate}^{{commit}}"
+            ):
+                return Revision(commit, self._snapshot_base(commit))
+        raise NotFoundError(
+            f"resolving '{name}': there is no such revision", hint="give a branch, a tag or a commit id that exists"
+        )
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        doing = f"comparing {one} with {other}"
+        found = self._git.answer(doing, "merge-base", "--end-of-options", checked_name(one), checked_name(other))
+        return found.splitlines()[0] if found else None
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        names = (checked_name(older), checked_name(newer))
+        doing = f"comparing {older} with {newer}"
+        return self._git.answer(doing, "merge-base", "--is-ancestor", "--end-of-options", *names) is not None
+
+    def changes(self, base: str | None, head: str) -> tuple[Change, ...]:
+        if base is None:
+            return tuple(
+                Change(entry.path, ChangeKind.ADDED, submodule=entry.submodule) for entry in self._entries(head)
+            )
+        return reading.changes(
+            self._git.output(
+                f"comparing {base} with {head}",
+                *("diff-tree", "-r", "-z", "-M", "--raw", "--full-index", "--no-ext-diff", "--end-of-options"),
+                *(checked_name(base), checked_name(head)),
+            )
+        )
+
+    def commits(self, base: str | None, head: str, paths: Sequence[str] = ()) -> tuple[Commit, ...]:
+        output = self._git.output(
+            f"listing the commits of {head}",
+            *("log", "-z", f"--format={reading.COMMIT_FORMAT}", "--full-history", "--encoding=UTF-8"),
+            *("--end-of-options", _range(base, head), "--", *(spec for path in paths for spec in pathspecs(path))),
+        )
+        return reading.commits(output)
+
+    def count(self, base: str | None, head: str) -> int:
+        doing = f"counting the commits of {head}"
+        return int(self._git.text(doing, "rev-list", "--count", "--end-of-options", _range(base, head)))
+
+    def tree_digest(self, revision: str, patterns: Sequence[str]) -> Digest:
+        matches = matcher(tuple(patterns)) if patterns else None
+        records = (entry.record for entry in self._entries(revision) if matches is None or matches(entry.path))
+        return Digest("sha256:" + hashlib.sha256(b"\0".join(records)).hexdigest())
+
+    def read(self, revision: str, path: str) -> bytes | None:
+        for entry in self._entries(revision):
+            if entry.path == path and entry.regular:
+                return self._git.output(f"reading {path} at {revision}", "cat-file", "blob", entry.object_id)
+        return None
+
+    def version_tags(self, revision: str) -> tuple[tuple[str, str], ...]:
+        listed = self._git.text(
+            f"listing the tags of {revision}",
+            *("for-each-ref", f"--merged={checked_name(revision)}", "refs/tags"),
+            "--format=%(refname:strip=2)%00%(objectname)%00%(*objectname)",
+        )
+        tags = (line.split("\0") for line in listed.splitlines())
+        return tuple((name, peeled or commit) for name, commit, peeled in tags)
+
+    def checkout(self, revision: str, folder: Path) -> None:
+        check_out(self._folder, revision, folder, [one for one in self._entries(revision) if one.submodule])
+
+    def _entries(self, revision: str) -> tuple[reading.TreeEntry, ...]:
+        """Of a full commit from memory; a name may mean another commit tomorrow."""
+        return self._tree_of(revision) if _FULL_ID.fullmatch(revision) else self._read_tree(revision)
+
+    def _read_tree(self, revision: str) -> tuple[reading.TreeEntry, ...]:
+        doing = f"reading the tree of {revision}"
+        return reading.tree_entries(
+            self._git.output(doing, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", checked_name(revision))
+        )
+
+    def _snapshot_base(self, commit: str) -> str | None:
+        """What a snapshot stands on, so that asking for it by its id never makes it a clean revision."""
+        doing = f"resolving {commit}"
+        if self._git.answer(doing, "rev-parse", "--verify", "--quiet", SNAPSHOTS + commit) is None:
+            return None
+        return self._git.answer(doing, "rev-parse", "--verify", "--quiet", f"{commit}^")
+
+
+def _range(base: str | None, head: str) -> str:
+    return f"{checked_name(base)}..{checked_name(head)}" if base else checked_name(head)

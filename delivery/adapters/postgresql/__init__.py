@@ -1,0 +1,1 @@
+"""PostgreSQL: the ledger, its projections and the operations tables. Only here is SQLAlchemy imported."""

@@ -1,0 +1,118 @@
+"""Connections: a small pool for each process, and one place where the driver's errors become ours."""
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, cast
+
+import psycopg
+from psycopg.rows import TupleRow
+from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from delivery.errors import DeliveryError, PermanentError, TransientError
+
+Driver = psycopg.Connection[TupleRow]
+
+_CONNECT_SECONDS = 10
+_STATEMENT_MILLISECONDS = 30_000
+_IDLE_SECONDS = 0.05
+"""A connection that rested longer is tried before it is used: appending in a loop pays nothing for it."""
+_TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "57014", "25P03", "25P04"})
+"""Serialization, deadlock, lock and statement time-outs, idle in transaction for too long."""
+_TRY_AGAIN_CLASSES = frozenset({"08", "53", "57", "58"})
+"""Connection, resources such as disk and memory, operator intervention (restart), system errors."""
+
+
+def make_engine(url: str, pool_size: int = 4) -> Engine:
+    """An engine whose connections commit each statement, and that survives restarts of the server.
+
+    A statement has 30 s; so has a transaction that does nothing.
+    """
+    options = (
+        f"-c statement_timeout={_STATEMENT_MILLISECONDS} "
+        f"-c idle_in_transaction_session_timeout={_STATEMENT_MILLISECONDS} -c timezone=UTC"
+    )
+    engine = create_engine(
+        make_url(url).set(drivername="postgresql+psycopg"),
+        isolation_level="AUTOCOMMIT",
+        pool_size=pool_size,
+        max_overflow=pool_size,
+        pool_timeout=_CONNECT_SECONDS,
+        pool_reset_on_return=None,  # every transaction here ends with its `with`
+        connect_args={
+            "connect_timeout": _CONNECT_SECONDS,
+            "application_name": "shipline",
+            "options": options,
+            "prepare_threshold": 2,
+        },
+    )
+    event.listen(engine, "checkin", _rested)
+    event.listen(engine, "checkout", _alive)
+    return engine
+
+
+@contextmanager
+def connected(engine: Engine, doing: str) -> Iterator[Connection]:
+    """A connection of the pool; what goes wrong with it is raised as ours."""
+    with translating(doing), engine.connect() as connection:
+        try:
+            yield connection
+        except psycopg.OperationalError:
+            connection.invalidate()
+            raise
+
+
+@contextmanager
+def transaction(engine: Engine, doing: str) -> Iterator[Driver]:
+    """The driver's own connection in one transaction, rolled back on any error."""
+    with connected(engine, doing) as connection:
+        own = driver(connection)
+        with own.transaction():
+            yield own
+
+
+def driver(connection: Connection) -> Driver:
+    """The driver's own connection: appending has no time for more."""
+    return cast("Driver", connection.connection.driver_connection)
+
+
+@contextmanager
+def translating(doing: str) -> Iterator[None]:
+    """Raise the driver's errors as ours: what may pass later is transient, what cannot is permanent."""
+    try:
+        yield
+    except DBAPIError as error:
+        raise _translated(doing, error.orig) from error
+    except psycopg.Error as error:
+        raise _translated(doing, error) from error
+    except PoolTimeoutError as error:
+        raise TransientError(f"{doing}: every connection to PostgreSQL is in use") from error
+    except SQLAlchemyError as error:
+        raise PermanentError(f"{doing}: {error}") from error
+
+
+def _translated(doing: str, error: BaseException | None) -> DeliveryError:
+    state = getattr(error, "sqlstate", None)
+    cause = str(error).partition("\n")[0].strip().rstrip(".")
+    lost = state is None and isinstance(error, psycopg.OperationalError)
+    if lost or state in _TRY_AGAIN or (state or "")[:2] in _TRY_AGAIN_CLASSES:
+        return TransientError(f"{doing}: {cause}", hint="is PostgreSQL running? `shipline doctor` tells")
+    return PermanentError(f"{doing}: {cause}")
+
+
+def _rested(_connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN401  # what the event hands over
+    entry.info["rests_since"] = time.monotonic()
+
+
+def _alive(connection: Driver, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
+    """A connection that died while it rested makes the pool drop what it has and connect anew."""
+    if time.monotonic() - entry.info.get("rests_since", float("inf")) < _IDLE_SECONDS:
+        return
+    try:
+        connection.execute("")
+    except psycopg.Error as error:
+        raise DisconnectionError from error

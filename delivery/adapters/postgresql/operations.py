@@ -1,0 +1,103 @@
+"""Leases and operations documents in PostgreSQL; the only clock is the database's."""
+
+from datetime import datetime, timedelta
+
+from pydantic import JsonValue
+from sqlalchemy import ColumnElement, Text, and_, case, cast, func, literal, select, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+
+from delivery.adapters.postgresql import schema
+from delivery.adapters.postgresql.engine import connected, make_engine
+from delivery.adapters.postgresql.json_columns import equals, storable
+from delivery.ports import Lease, Row
+
+_leases = schema.leases.c
+_documents = schema.documents.c
+
+
+class PostgresqlOperations:
+    """Reached as the application's role."""
+
+    def __init__(self, url: str, pool_size: int = 4) -> None:
+        self._engine = make_engine(url, pool_size)
+
+    def close(self) -> None:
+        """Give the connections back."""
+        self._engine.dispose()
+
+    def acquire(self, name: str, holder: str, ttl: timedelta) -> Lease | None:
+        new = insert(schema.leases).values(name=name, holder=holder, fence=1, until=_in(ttl))
+        ours = and_(_leases.holder == holder, _leases.until > func.clock_timestamp())
+        taken = new.on_conflict_do_update(
+            index_elements=["name"],
+            set_={"holder": holder, "fence": case((ours, _leases.fence), else_=_leases.fence + 1), "until": _in(ttl)},
+            where=(_leases.until <= func.clock_timestamp()) | (_leases.holder == holder),
+        )
+        with connected(self._engine, f"taking lease '{name}'") as connection:
+            row = connection.execute(taken.returning(_leases.fence, _leases.until)).one_or_none()
+        return Lease(name, holder, row.fence, row.until) if row else None
+
+    def renew(self, lease: Lease, ttl: timedelta) -> bool:
+        renewed = update(schema.leases).where(_held(lease)).values(until=_in(ttl))
+        with connected(self._engine, f"renewing lease '{lease.name}'") as connection:
+            return connection.execute(renewed).rowcount == 1
+
+    def hand_over(self, lease: Lease, holder: str, ttl: timedelta) -> Lease | None:
+        given = update(schema.leases).where(_held(lease)).values(holder=holder, fence=lease.fence + 1, until=_in(ttl))
+        with connected(self._engine, f"handing over lease '{lease.name}'") as connection:
+            row = connection.execute(given.returning(_leases.fence, _leases.until)).one_or_none()
+        return Lease(lease.name, holder, row.fence, row.until) if row else None
+
+    def release(self, lease: Lease) -> None:
+        """The row stays, so that the next fence is higher."""
+        released = update(schema.leases).where(_held(lease)).values(until=func.clock_timestamp())
+        with connected(self._engine, f"releasing lease '{lease.name}'") as connection:
+            connection.execute(released)
+
+    def leases(self, prefix: str = "") -> list[Lease]:
+        query = (
+            select(schema.leases)
+            .where(_leases.until > func.clock_timestamp(), _leases.name.startswith(prefix, autoescape=True))
+            .order_by(_leases.name)
+        )
+        with connected(self._engine, "reading the leases") as connection:
+            return [Lease(row.name, row.holder, row.fence, row.until) for row in connection.execute(query)]
+
+    def save(self, table: str, key: str, project: str, document: Row) -> None:
+        text = cast(literal(storable(document), Text), JSONB)
+        new = insert(schema.documents).values(table_name=table, key=key, project=project, document=text)
+        saved = new.on_conflict_do_update(
+            index_elements=["table_name", "key"], set_={"project": project, "document": text}
+        )
+        with connected(self._engine, f"saving {key} in {table}") as connection:
+            connection.execute(saved)
+
+    def load(self, table: str, key: str) -> dict[str, JsonValue] | None:
+        query = select(_documents.document).where(_documents.table_name == table, _documents.key == key)
+        with connected(self._engine, f"reading {key} in {table}") as connection:
+            return connection.execute(query).scalar_one_or_none()
+
+    def find(
+        self, table: str, project: str | None = None, limit: int = 1000, **equal: JsonValue
+    ) -> list[dict[str, JsonValue]]:
+        query = select(_documents.document).where(_documents.table_name == table)
+        if project is not None:
+            query = query.where(_documents.project == project)
+        for field, wanted in equal.items():
+            query = query.where(equals(_documents.document, field, wanted))
+        with connected(self._engine, f"reading {table}") as connection:
+            return list(connection.execute(query.order_by(_documents.number.desc()).limit(limit)).scalars())
+
+
+def _in(ttl: timedelta) -> ColumnElement[datetime]:
+    """Not `now()`: that is when a transaction began, which may have waited since."""
+    return func.clock_timestamp() + literal(ttl)
+
+
+def _held(lease: Lease) -> ColumnElement[bool]:
+    return and_(
+        _leases.name == lease.name,
+        _leases.holder == lease.holder,
+        _leases.fence == lease.fence,
+        _leases.until > func.clock_timestamp(),
+    )

@@ -1,0 +1,171 @@
+"""Throw-away services as local processes, gone with the step, also when Shipline is killed.
+
+Each runs under the Runner, on a thread of its own, so that stopping, sweeping up and the guarantee
+against outliving Shipline are the same as for a step.
+"""
+
+import contextlib
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import httpx
+
+from delivery.adapters.throwaway_postgresql import ThrowawayPostgresql
+from delivery.config import CommandFixture, Fixture, PostgresqlFixture
+from delivery.errors import ConfigurationError, DeliveryError, TransientError
+from delivery.ports import Runner
+from delivery.runner import Exit, ProcessSpec, command_arguments, describe_exit, step_environment
+
+_LOOK_SECONDS = 0.03
+_PROBE_SECONDS = 5.0
+_FOR_EVER_SECONDS = 30 * 86_400.0
+_POSTGRESQL_READY_SECONDS = 60.0
+
+Output = Callable[[bytes], None]
+
+
+class ProcessFixtures:
+    """Fixtures on 127.0.0.1 of this machine.
+
+    `work` holds data while a fixture lives; `cache` keeps what makes the next start fast.
+    """
+
+    def __init__(self, runner: Runner, work: Path, cache: Path) -> None:
+        self._runner = runner
+        self._work = work
+        self._cache = cache
+
+    @contextlib.contextmanager
+    def start(self, fixture: Fixture, folder: Path, output: Output) -> Iterator[Mapping[str, str]]:
+        self._work.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="fixture-", dir=self._work, ignore_cleanup_errors=True) as private:
+            if fixture.postgresql:
+                started = self._postgresql(fixture.postgresql, Path(private), output)
+            elif fixture.run:
+                started = self._command(fixture.run, Path(private), folder, output)
+            else:
+                raise ConfigurationError("starting a fixture: it says neither 'postgresql' nor 'run'")
+            with started as variables:
+                yield variables
+
+    @contextlib.contextmanager
+    def _postgresql(self, asked: PostgresqlFixture, private: Path, output: Output) -> Iterator[Mapping[str, str]]:
+        port = _port(asked.port)
+        server = ThrowawayPostgresql(asked, private / "data", port)
+        server.prepare(self._cache)
+        spec = ProcessSpec(server.arguments, private, server.environment, _FOR_EVER_SECONDS, stop_grace_seconds=5.0)
+        with _running(self._runner, spec, output) as process:
+            _wait("PostgreSQL", server.ready, process, _POSTGRESQL_READY_SECONDS)
+            yield server.variables
+
+    @contextlib.contextmanager
+    def _command(
+        self, asked: CommandFixture, private: Path, folder: Path, output: Output
+    ) -> Iterator[Mapping[str, str]]:
+        port = _port(None)
+        for name in ("bin", "home", "tmp"):
+            (private / name).mkdir()
+        environment = {**step_environment(private, asked.environment), "PORT": str(port)}
+        spec = _spec(asked.command, port, folder, environment, _FOR_EVER_SECONDS)
+        with _running(self._runner, spec, output) as process:
+            ready = self._readiness(asked, port, folder, environment, output)
+            _wait(f"'{spec.arguments[-1]}'", ready, process, asked.ready.timeout_seconds)
+            yield {"PORT": str(port)} | {
+                name: value.replace("{port}", str(port)) for name, value in asked.provides.items()
+            }
+
+    def _readiness(
+        self, asked: CommandFixture, port: int, folder: Path, environment: Mapping[str, str], output: Output
+    ) -> Callable[[], bool]:
+        if asked.ready.command is not None:
+            probe = _spec(asked.ready.command, port, folder, environment, _PROBE_SECONDS)
+            return lambda: self._runner.run(probe, output, threading.Event()).succeeded
+        path = asked.ready.http
+        return (lambda: _answers(port, path)) if path is not None else (lambda: _accepts(port))
+
+
+@dataclass(slots=True)
+class _Process:
+    """A process on a thread; how it ended, or what the runner raised."""
+
+    stop: threading.Event = field(default_factory=threading.Event)
+    ended: Exit | DeliveryError | OSError | None = None
+
+    def run(self, runner: Runner, spec: ProcessSpec, output: Output) -> None:
+        try:
+            self.ended = runner.run(spec, output, self.stop)
+        except (DeliveryError, OSError) as error:
+            self.ended = error
+
+
+@contextlib.contextmanager
+def _running(runner: Runner, spec: ProcessSpec, output: Output) -> Iterator[_Process]:
+    process = _Process()
+    thread = threading.Thread(target=process.run, args=(runner, spec, output), name="shipline-fixture")
+    thread.start()
+    try:
+        yield process
+    finally:
+        process.stop.set()
+        thread.join()
+
+
+def _wait(what: str, ready: Callable[[], bool], process: _Process, seconds: float) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if process.ended is not None:
+            raise TransientError(
+                f"starting the fixture {what}: {_ending(process.ended, seconds)} before it was ready",
+                hint="its output stands in the step's log",
+            )
+        if time.monotonic() > deadline:
+            raise TransientError(
+                f"starting the fixture {what}: not ready within {seconds:g} s",
+                hint="its output stands in the step's log",
+            )
+        time.sleep(_LOOK_SECONDS)
+
+
+def _ending(ended: Exit | DeliveryError | OSError, seconds: float) -> str:
+    return (describe_exit(ended, seconds) or "exited with 0") if isinstance(ended, Exit) else str(ended)
+
+
+def _spec(
+    command: str | list[str], port: int, folder: Path, environment: Mapping[str, str], seconds: float
+) -> ProcessSpec:
+    arguments = tuple(argument.replace("{port}", str(port)) for argument in command_arguments(command))
+    return ProcessSpec(arguments, folder, environment, seconds)
+
+
+def _port(wanted: int | None) -> int:
+    """The wanted port if nobody has it, or a free one."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", wanted or 0))
+        except OSError as error:
+            raise TransientError(
+                f"starting a fixture: port {wanted} of 127.0.0.1 is taken", hint="leave 'port' out to get a free one"
+            ) from error
+        return int(probe.getsockname()[1])
+
+
+def _accepts(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=_PROBE_SECONDS).close()
+    except OSError:
+        return False
+    return True
+
+
+def _answers(port: int, path: str) -> bool:
+    try:
+        answer = httpx.get(f"http://127.0.0.1:{port}{path}", timeout=_PROBE_SECONDS, trust_env=False)
+    except httpx.HTTPError:
+        return False
+    return answer.status_code < httpx.codes.BAD_REQUEST

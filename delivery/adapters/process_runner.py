@@ -1,0 +1,245 @@
+"""Runs a step's command as a local process under a supervisor that lets nothing outlive it.
+
+The supervisor (`step_supervisor`) does the starting, stopping and sweeping; this side keeps the
+clock and the output. Should the supervisor itself be killed, the step's processes are found by a
+variable in their environment.
+"""
+
+import contextlib
+import errno
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from threading import Event
+
+import psutil
+
+from delivery.adapters import step_supervisor
+from delivery.errors import TransientError
+from delivery.runner import Ending, Exit, ProcessSpec
+
+MARK = "SHIPLINE_STEP_ID"
+"""In the environment of everything that belongs to one run of a command; unique."""
+_CHUNK_BYTES = 65536
+_LOOK_SECONDS = 0.1
+"""How late a cancellation may be seen."""
+_DRAIN_SECONDS = 2.0
+"""For output still in the pipe after the end; somebody else may hold the pipe open for ever."""
+_SUPERVISOR_SECONDS = 6.0
+"""Beyond the grace, until a supervisor that does not report counts as lost."""
+
+
+@dataclass(slots=True)
+class _Kept:
+    """Passes output on up to a limit, then only counts."""
+
+    output: Callable[[bytes], None]
+    limit: int
+    count: int = 0
+
+    @property
+    def truncated(self) -> bool:
+        return self.count > self.limit
+
+    def take(self, chunk: bytes) -> None:
+        room = self.limit - self.count
+        self.count += len(chunk)
+        if room >= 0:
+            self.output(chunk[:room])
+        if room >= 0 and self.truncated:
+            self.output(f"\nshipline: output after {self.limit} bytes is dropped\n".encode())
+
+
+class ProcessRunner:
+    """The Runner for this machine: our own user, no isolation, no leftovers."""
+
+    def run(self, spec: ProcessSpec, output: Callable[[bytes], None], cancelled: Event) -> Exit:
+        mark = uuid.uuid4().hex
+        started = time.monotonic()
+        kept = _Kept(output, spec.maximum_output_bytes)
+        with _supervised(spec, mark) as supervisor:
+            wanted = _follow(supervisor, kept, cancelled, started + spec.timeout_seconds, spec.stop_grace_seconds)
+            report = supervisor.report()
+            if report is None:
+                end_marked(mark)
+            _drain(supervisor.output, kept)
+        seconds = time.monotonic() - started
+        return _exit(spec, report, wanted, kept, seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class _Supervisor:
+    process: subprocess.Popen[bytes]
+    lifeline: int
+    output: int
+    status: int
+
+    def stop(self) -> None:
+        with contextlib.suppress(BrokenPipeError):
+            os.write(self.lifeline, b"!")
+
+    def report(self) -> dict[str, object] | None:
+        """What it said of the end; None when it was killed before it could."""
+        told = b""
+        if _readable([self.status], 0):
+            told = os.read(self.status, _CHUNK_BYTES)
+        return json.loads(told) if told else None
+
+
+@contextlib.contextmanager
+def _supervised(spec: ProcessSpec, mark: str) -> Iterator[_Supervisor]:
+    """A supervisor at work; it and all that it started are gone when this ends."""
+    output_read, output_write = os.pipe()
+    status_read, status_write = os.pipe()
+    lifeline_read, lifeline_write = os.pipe()
+    try:
+        try:
+            process = subprocess.Popen(
+                [sys.executable, "-I", "-S", step_supervisor.__file__, str(status_write)],
+                stdin=lifeline_read,
+                stdout=output_write,
+                stderr=subprocess.STDOUT,
+                pass_fds=[status_write],
+                env={MARK: mark},
+                cwd="/",
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise TransientError(f"starting a process: {error.strerror}") from error
+        finally:
+            for descriptor in (output_write, status_write, lifeline_read):
+                os.close(descriptor)
+        supervisor = _Supervisor(process, lifeline_write, output_read, status_read)
+        try:
+            _send(lifeline_write, spec, mark)
+            yield supervisor
+        finally:
+            _end(supervisor, spec.stop_grace_seconds, mark)
+    finally:
+        for descriptor in (output_read, status_read, lifeline_write):
+            os.close(descriptor)
+
+
+def _send(lifeline: int, spec: ProcessSpec, mark: str) -> None:
+    asked = {
+        "arguments": spec.arguments,
+        "folder": str(spec.folder),
+        "environment": {**spec.environment, MARK: mark},
+        "stop_grace_seconds": spec.stop_grace_seconds,
+    }
+    line = json.dumps(asked).encode() + b"\n"
+    with contextlib.suppress(BrokenPipeError):
+        while line:
+            line = line[os.write(lifeline, line) :]
+
+
+def _end(supervisor: _Supervisor, grace_seconds: float, mark: str) -> None:
+    """Whatever happened: stop it, and sweep up after a supervisor that did not end by itself."""
+    supervisor.stop()
+    try:
+        clean = supervisor.process.wait(grace_seconds + _SUPERVISOR_SECONDS) == 0
+    except subprocess.TimeoutExpired:
+        supervisor.process.kill()
+        supervisor.process.wait()
+        clean = False
+    if not clean:
+        end_marked(mark)
+
+
+def end_marked(mark: str) -> None:
+    """Kill every process of this machine whose environment has the mark."""
+    deadline = time.monotonic() + _SUPERVISOR_SECONDS
+    while (found := _marked(mark)) and time.monotonic() < deadline:
+        for process in found:
+            with contextlib.suppress(psutil.Error):
+                process.kill()
+        psutil.wait_procs(found, timeout=0.05)
+
+
+def _marked(mark: str) -> list[psutil.Process]:
+    line = f"{MARK}={mark}".encode()
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, psutil.Error):
+            if line in (folder / "environ").read_bytes().split(b"\0"):
+                found.append(psutil.Process(int(folder.name)))
+    return found
+
+
+def _follow(
+    supervisor: _Supervisor, kept: _Kept, cancelled: Event, deadline: float, grace_seconds: float
+) -> Ending | None:
+    """Pass output on until the end; the ending that Shipline asked for, if it did."""
+    wanted: Ending | None = None
+    watched = [supervisor.status, supervisor.output]
+    while True:
+        ready = _readable(watched, _LOOK_SECONDS)
+        if supervisor.output in ready:
+            chunk = os.read(supervisor.output, _CHUNK_BYTES)
+            kept.take(chunk)
+            if not chunk:
+                watched.remove(supervisor.output)
+        if supervisor.status in ready:
+            return wanted
+        if wanted is None and (wanted := _unwanted(cancelled, deadline)):
+            supervisor.stop()
+            deadline = time.monotonic() + grace_seconds + _SUPERVISOR_SECONDS
+        elif wanted and time.monotonic() > deadline:
+            supervisor.process.kill()  # stopped or stuck; its processes are found by their mark
+            return wanted
+
+
+def _readable(descriptors: list[int], seconds: float) -> set[int]:
+    """Those with something to read, or at their end; `select` would stop at descriptor 1023."""
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
+
+
+def _unwanted(cancelled: Event, deadline: float) -> Ending | None:
+    if cancelled.is_set():
+        return Ending.CANCELLED
+    return Ending.TIMED_OUT if time.monotonic() > deadline else None
+
+
+def _drain(output: int, kept: _Kept) -> None:
+    deadline = time.monotonic() + _DRAIN_SECONDS
+    while (left := deadline - time.monotonic()) > 0 and _readable([output], left):
+        chunk = os.read(output, _CHUNK_BYTES)
+        if not chunk:
+            return
+        kept.take(chunk)
+
+
+def _exit(
+    spec: ProcessSpec, report: dict[str, object] | None, wanted: Ending | None, kept: _Kept, seconds: float
+) -> Exit:
+    def ended(ending: Ending, code: int | None = None, number: int | None = None, message: str = "") -> Exit:
+        return Exit(ending, code, number, seconds, kept.count, kept.truncated, message)
+
+    status = report["status"] if report else None
+    if report and isinstance(report["error"], dict):
+        return ended(Ending.NOT_FOUND, message=_not_started(report["error"], spec))
+    if wanted:
+        return ended(wanted)
+    if not isinstance(status, int):
+        return ended(Ending.KILLED, number=signal.SIGKILL, message="the process that supervises the step was killed")
+    code = os.waitstatus_to_exitcode(status)
+    return ended(Ending.EXITED, code) if code >= 0 else ended(Ending.KILLED, number=-code)
+
+
+def _not_started(error: dict[str, object], spec: ProcessSpec) -> str:
+    if error["at"] == str(spec.folder):
+        return f"cannot start '{spec.arguments[0]}' in {spec.folder}: {str(error['text']).lower()}"
+    if error["errno"] == errno.ENOENT:
+        return f"command not found: '{spec.arguments[0]}' (or the interpreter that its first line names)"
+    return f"cannot start '{spec.arguments[0]}': {str(error['text']).lower()}"

@@ -1,0 +1,177 @@
+"""The process between Shipline and a step's command: it lets nothing of the step outlive it.
+
+Started as a script with `python -I -S`, standard library only, because it must be up in milliseconds.
+Standard input carries one line of JSON (the command), then stays open: a byte, or its end because
+Shipline died, means stop. Standard output is the command's output. One line of JSON about the end is
+written to the descriptor named in the arguments.
+
+It is a process of its own because both guarantees need one. As subreaper it becomes the parent of
+every descendant that leaves its process group or session, so that a walk down the process tree finds
+them all; and the end of a pipe is seen whichever thread, or way, Shipline died by (PR_SET_PDEATHSIG
+fires when the *thread* that started the child ends, and steps are started from short-lived threads).
+"""
+
+import contextlib
+import ctypes
+import json
+import os
+import select
+import signal
+import sys
+import time
+from typing import Any
+
+_PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
+_LOOK_SECONDS = 0.02
+_KILL_SECONDS = 5.0
+"""How long to go on killing; what is still there then is beyond a signal's reach."""
+
+
+def main(status: int) -> None:
+    """Run the command that standard input describes, and report its end."""
+    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    wakeup = _wake_on_child()
+    spec = json.loads(_read_line(0))
+    child, error = _spawn(spec, status)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    os.dup2(null, 2)
+    ended: dict[int, int] = {}
+    if error is None:
+        _wait(child, ended, wakeup)
+        if child not in ended:
+            _stop(child, ended, spec["stop_grace_seconds"])
+    _end_all(ended)
+    report = {"error": error, "status": ended.get(child)}
+    with contextlib.suppress(BrokenPipeError):
+        os.write(status, json.dumps(report).encode() + b"\n")
+
+
+def _prctl(option: int, value: int) -> None:
+    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+
+
+def _wake_on_child() -> int:
+    """A descriptor that becomes readable whenever a child ends."""
+    readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
+    signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)
+    for harmless in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(harmless, signal.SIG_IGN)
+    return readable
+
+
+def _read_line(descriptor: int) -> bytes:
+    """One line, byte-exact: what follows it must stay in the pipe for `select`."""
+    line = bytearray()
+    while not line.endswith(b"\n"):
+        chunk = os.read(descriptor, 65536)
+        if not chunk:
+            sys.exit(0)  # Shipline died before it asked for anything
+        line += chunk
+    return bytes(line)
+
+
+def _spawn(spec: dict[str, Any], status: int) -> tuple[int, dict[str, Any] | None]:
+    """Start the command; what kept it from starting comes back as {errno, text}."""
+    readable, writable = os.pipe2(os.O_CLOEXEC)
+    child = os.fork()
+    if child == 0:
+        try:
+            os.close(status)
+            _become(spec)
+        except OSError as error:
+            told = {"errno": error.errno, "text": error.strerror, "at": os.fsdecode(error.filename or "")}
+            os.write(writable, json.dumps(told).encode())
+        finally:
+            os._exit(127)
+    os.close(writable)
+    with open(readable, "rb") as told_by_child:  # noqa: PTH123  # a descriptor, not a path
+        told_bytes = told_by_child.read()
+    return child, json.loads(told_bytes) if told_bytes else None
+
+
+def _become(spec: dict[str, Any]) -> None:
+    os.setsid()
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, 0)
+    os.dup2(1, 2)
+    for changed in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
+        signal.signal(changed, signal.SIG_DFL)
+    os.umask(0o022)
+    os.chdir(spec["folder"])
+    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # should this supervisor be killed; it has one thread only
+    os.execvpe(spec["arguments"][0], spec["arguments"], spec["environment"])  # noqa: S606  # no shell on purpose
+
+
+def _wait(child: int, ended: dict[int, int], wakeup: int) -> None:
+    """Until the command ends or Shipline wants it stopped or is gone."""
+    while child not in ended:
+        ready, _, _ = select.select([0, wakeup], [], [], 1.0)
+        if wakeup in ready:
+            with contextlib.suppress(BlockingIOError):
+                os.read(wakeup, 4096)
+        _reap(ended)
+        if 0 in ready:
+            return
+
+
+def _stop(child: int, ended: dict[int, int], grace_seconds: float) -> None:
+    """Ask every descendant to end, and give the command time to."""
+    for process in _descendants():
+        _signal(process, signal.SIGTERM)
+    deadline = time.monotonic() + grace_seconds
+    while child not in ended and time.monotonic() < deadline:
+        time.sleep(_LOOK_SECONDS)
+        _reap(ended)
+
+
+def _end_all(ended: dict[int, int]) -> None:
+    """Kill every descendant until there is none, those that start meanwhile included."""
+    deadline = time.monotonic() + _KILL_SECONDS
+    while _reap(ended) and time.monotonic() < deadline:
+        for process in _descendants():
+            _signal(process, signal.SIGKILL)
+        time.sleep(0.001)
+
+
+def _reap(ended: dict[int, int]) -> bool:
+    """Collect the wait status of ended children; whether any child is left."""
+    while True:
+        try:
+            process, status = os.waitpid(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if process == 0:
+            return True
+        ended[process] = status
+
+
+def _signal(process: int, number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.kill(process, number)
+
+
+def _descendants() -> list[int]:
+    """Every process below this one, parents first."""
+    children: dict[int, list[int]] = {}
+    for name in os.listdir("/proc"):  # noqa: PTH208  # pathlib would double the start-up time
+        if name.isdigit() and (parent := _parent(name)) is not None:
+            children.setdefault(parent, []).append(int(name))
+    found = [os.getpid()]
+    for process in found:
+        found += children.get(process, [])
+    return found[1:]
+
+
+def _parent(process: str) -> int | None:
+    try:
+        with open(f"/proc/{process}/stat", "rb") as stat:  # noqa: PTH123
+            return int(stat.read().rpartition(b")")[2].split()[1])
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]))

@@ -1,0 +1,93 @@
+"""Folders as reproducible tar archives: the same tree gives the same bytes, and unpacking cannot leave its folder.
+
+What two checkouts of one tree may differ in stays out: order, owner, times, umask. What remains is
+path, content, whether a file can be executed, and symbolic links.
+"""
+
+import os
+import stat
+import tarfile
+from collections.abc import Iterable
+from pathlib import Path, PurePosixPath
+from typing import BinaryIO
+
+from delivery.errors import PermanentError
+
+MAXIMUM_BYTES = 20 * 1024**3
+"""Unpacked content beyond which an archive is taken for an attack."""
+
+
+def write_archive(root: Path, members: Iterable[Path], stream: BinaryIO) -> int:
+    """Pack files, folders and links under a root; gives the bytes of content packed.
+
+    PermanentError for a device, pipe or socket, and for a link that leads out of the root.
+    """
+    size = 0
+    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+        for path in sorted(set(members), key=lambda path: os.fsencode(path.relative_to(root))):
+            entry = _entry(root, path)
+            if entry.isreg():
+                size += entry.size
+                with path.open("rb") as content:
+                    archive.addfile(entry, content)
+            else:
+                archive.addfile(entry)
+    return size
+
+
+def members_below(folder: Path) -> list[Path]:
+    """Everything in a folder, at any depth; links are not followed."""
+    found: list[Path] = []
+    for at, folders, files in os.walk(folder):
+        found += [Path(at, name) for name in (*folders, *files)]
+    return found
+
+
+def extract_archive(stream: BinaryIO, folder: Path, maximum_bytes: int = MAXIMUM_BYTES) -> None:
+    """Unpack into a folder; PermanentError for an archive that is damaged, too big, or reaches outside."""
+    left = maximum_bytes
+    try:
+        with tarfile.open(fileobj=stream, mode="r|") as archive:
+            for entry in archive:
+                left -= entry.size
+                if left < 0:
+                    raise PermanentError(f"unpacking an archive: its content is larger than {maximum_bytes} bytes")
+                archive.extract(entry, folder, filter=_as_packed)
+    except (tarfile.TarError, EOFError) as error:
+        raise PermanentError(f"unpacking an archive: {error}") from error
+
+
+def _entry(root: Path, path: Path) -> tarfile.TarInfo:
+    found = path.lstat()
+    entry = tarfile.TarInfo(path.relative_to(root).as_posix())
+    if stat.S_ISREG(found.st_mode):
+        entry.size = found.st_size
+        entry.mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
+    elif stat.S_ISDIR(found.st_mode):
+        entry.type, entry.mode = tarfile.DIRTYPE, 0o755
+    elif stat.S_ISLNK(found.st_mode):
+        entry.type, entry.mode, entry.linkname = tarfile.SYMTYPE, 0o777, _safe_link(root, path)
+    else:
+        raise PermanentError(f"packing {entry.name}: it is neither a file, a folder nor a link")
+    return entry
+
+
+def _safe_link(root: Path, path: Path) -> str:
+    """Where a link leads, when it stays inside: by its text, and through the links on its way."""
+    target = str(path.readlink())
+    outside = target.startswith("/") or not Path(os.path.realpath(path)).is_relative_to(os.path.realpath(root))
+    depth = len(path.relative_to(root).parts) - 1
+    for part in PurePosixPath(target).parts:
+        depth += -1 if part == ".." else 1
+        outside = outside or depth < 0
+    if outside:
+        raise PermanentError(
+            f"packing {path.relative_to(root)}: the link leads out of the folder, to '{target}'",
+            hint="an archive must hold all that it needs: copy the file, or link relatively",
+        )
+    return target
+
+
+def _as_packed(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
+    """What the standard library holds safe, with the time of unpacking: tools take 1970 for a mistake."""
+    return tarfile.data_filter(entry, folder).replace(mtime=None, deep=False)  # type: ignore[arg-type]  # the stubs lag behind

@@ -1,0 +1,38 @@
+"""All ports that acting code needs, connected: handed around as one frozen value."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from delivery.home import Home
+from delivery.ports import (
+    ArtifactStore,
+    Clock,
+    Deployer,
+    Ledger,
+    Operations,
+    SecretStore,
+    Smoker,
+    SourceRepository,
+    StepCache,
+    Store,
+)
+from delivery.step_execution import StepPorts
+
+
+@dataclass(frozen=True, slots=True)
+class Connections:
+    """One installation's ports. `delivery.adapters.embedded.connect(home)` makes it from the embedded adapters."""
+
+    home: Home
+    clock: Clock
+    ledger: Ledger
+    operations: Operations
+    source: Callable[[str], SourceRepository]
+    """By project slug: the mirror of its repository."""
+    store: Store
+    step_cache: StepCache
+    artifacts: ArtifactStore
+    steps: StepPorts
+    deployer: Deployer
+    smoker: Smoker
+    secrets: SecretStore

@@ -1,0 +1,114 @@
+"""Gates: decisions that must pass before a rollout. Each is a pure function that returns a verdict."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from delivery.actor import Actor
+from delivery.approval import Approval
+from delivery.artifact import Digest
+from delivery.promotion import Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Passed when there are no reasons against; waiting when time or a person may still change them."""
+
+    gate: str
+    reasons: tuple[str, ...] = ()
+    waiting: bool = False
+
+    @property
+    def passed(self) -> bool:
+        """Whether nothing stands against it."""
+        return not self.reasons
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLine:
+    """How a service's revision relates to the one live now: the facts of the order gate."""
+
+    service: str
+    relation: str
+    """`same`, `newer`, `older`, `unrelated`, or `first` when nothing is live."""
+
+
+def refusals(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """The reasons of all verdicts that say no for good."""
+    return tuple(reason for verdict in verdicts if not verdict.waiting for reason in verdict.reasons)
+
+
+def waits(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
+    """The reasons of all verdicts that only ask to wait."""
+    return tuple(reason for verdict in verdicts if verdict.waiting for reason in verdict.reasons)
+
+
+def require_verified_upstream(release: Digest, upstream: str | None, *, verified: bool, kind: Kind) -> Verdict:
+    """The release is verified in the environment before this one; a rollback was so once already."""
+    if upstream is None or verified or kind is Kind.ROLLBACK:
+        return Verdict("verified upstream")
+    return Verdict("verified upstream", (f"release {short(release)} is not verified in {upstream}",))
+
+
+def require_verified_before(release: Digest, environment: str, *, verified: bool, kind: Kind) -> Verdict:
+    """What a rollback goes back to ran here and was verified."""
+    if kind is not Kind.ROLLBACK or verified:
+        return Verdict("verified before")
+    return Verdict("verified before", (f"release {short(release)} was never verified in {environment}",))
+
+
+def require_not_bad(bad: Sequence[Digest], requester: Actor) -> Verdict:
+    """No automation promotes what is marked bad; a person may insist."""
+    if not bad or requester.kind != "automation":
+        return Verdict("not bad")
+    return Verdict("not bad", tuple(f"{short(digest)} is marked bad" for digest in bad))
+
+
+def require_not_held(environment: str, hold_reason: str | None, requester: Actor, kind: Kind) -> Verdict:
+    """No automation moves an environment that a person holds, except back from a rollout that failed."""
+    if hold_reason is None or requester.kind != "automation" or kind is Kind.ROLLBACK:
+        return Verdict("not held")
+    return Verdict("not held", (f"{environment} is on hold: {hold_reason}",), waiting=True)
+
+
+def require_clean(tier: str, *, dirty: bool) -> Verdict:
+    """What was made from uncommitted changes stays in development environments."""
+    if not dirty or tier == "development":
+        return Verdict("clean")
+    return Verdict("clean", ("made from uncommitted changes, which may reach development environments only",))
+
+
+def require_newer(lines: Iterable[ServiceLine], kind: Kind, *, replace: bool) -> Verdict:
+    """Service by service, nothing newer is overwritten, and no unrelated line of history, unless asked for."""
+    if kind is Kind.ROLLBACK or replace:
+        return Verdict("newer")
+    reasons = [
+        f"{line.service}: what runs is newer; use rollback to go back"
+        if line.relation == "older"
+        else f"{line.service}: what runs is of an unrelated line of history; use --replace to replace it"
+        for line in lines
+        if line.relation in {"older", "unrelated"}
+    ]
+    return Verdict("newer", tuple(reasons))
+
+
+def require_approvals(
+    approvals: Sequence[Approval], needed: int, expires_at: datetime | None, now: datetime
+) -> Verdict:
+    """Enough different people approved this very candidate in time, and none rejected it."""
+    for approval in approvals:
+        if approval.decision == "reject":
+            because = f": {approval.comment}" if approval.comment else ""
+            return Verdict("approvals", (f"rejected by {approval.approver}{because}",))
+    given = len({one.approver for one in approvals if expires_at is None or one.at <= expires_at})
+    if given >= needed:
+        return Verdict("approvals")
+    if expires_at is not None and now >= expires_at:
+        return Verdict("approvals", (f"approval expired: {given} of {needed} given in time",))
+    missing = needed - given
+    return Verdict("approvals", (f"waiting for {missing} approval{'s' if missing > 1 else ''}",), waiting=True)
+
+
+def short(digest: str) -> str:
+    """A digest as people read it."""
+    return digest.removeprefix("sha256:")[:12]

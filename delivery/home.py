@@ -1,0 +1,87 @@
+"""The home: where one installation keeps everything. Two homes never meet."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """Paths under `SHIPLINE_HOME`. Nothing here touches the disk."""
+
+    root: Path
+
+    @classmethod
+    def here(cls) -> "Home":
+        """The home that the environment names, else the platform's user state directory."""
+        named = os.environ.get("SHIPLINE_HOME")
+        return cls(Path(named).expanduser().absolute() if named else Path(platformdirs.user_state_dir("shipline")))
+
+    @property
+    def credentials(self) -> Path:
+        """Folder, 0700: `api-token`, `prefect-auth`, `postgresql-*`, `secrets.key`."""
+        return self.root / "credentials"
+
+    @property
+    def control_state(self) -> Path:
+        """JSON of the control plane: process id, start time, addresses."""
+        return self.root / "control.json"
+
+    @property
+    def published_heads(self) -> Path:
+        """JSON of each ledger stream's head, outside of the database."""
+        return self.root / "ledger-heads.json"
+
+    @property
+    def postgresql(self) -> Path:
+        """Data directory of the embedded PostgreSQL."""
+        return self.root / "postgresql"
+
+    @property
+    def control_logs(self) -> Path:
+        """Logs of the control plane's processes, rotated."""
+        return self.root / "logs" / "control"
+
+    def run_logs(self, run: str) -> Path:
+        """Logs of one run: a file per step, and one per promotion."""
+        return self.root / "logs" / "runs" / run
+
+    def source(self, project: str) -> Path:
+        """Bare mirror of a project's source repository."""
+        return self.root / "sources" / f"{project}.git"
+
+    @property
+    def artifacts(self) -> Path:
+        """OCI image layout with every artifact."""
+        return self.root / "artifacts"
+
+    @property
+    def store(self) -> Path:
+        """Content-addressed blobs: step outputs, definitions, configurations."""
+        return self.root / "store"
+
+    @property
+    def steps(self) -> Path:
+        """Step cache records."""
+        return self.root / "steps"
+
+    @property
+    def secrets(self) -> Path:
+        """Encrypted secrets, a file per project."""
+        return self.root / "secrets"
+
+    @property
+    def work(self) -> Path:
+        """Throw-away checkouts."""
+        return self.root / "work"
+
+    @property
+    def data_plane(self) -> Path:
+        """State of the data plane's supervisor and of every locally deployed environment."""
+        return self.root / "environments"
+
+    def environment(self, project: str, environment: str) -> Path:
+        """Desired and observed state, unpacked artifacts, router files and logs of one environment."""
+        return self.data_plane / project / environment

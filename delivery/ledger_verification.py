@@ -1,0 +1,72 @@
+"""Checking the whole ledger: every stream's chain, entry by entry, and that it ends at its head."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import takewhile
+
+from delivery.artifact import Digest
+from delivery.ledger import Break, Entry, breaks
+from delivery.ports import Ledger
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """What was checked and what is wrong; `broken` is empty when all is well."""
+
+    rows: int
+    heads: dict[str, tuple[int, Digest]]
+    """Every stream's (sequence, digest), to be compared with what was published elsewhere."""
+    broken: tuple[Break, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every chain holds."""
+        return not self.broken
+
+
+class _Counted:
+    """Entries passing by, counted: a ledger may be larger than memory."""
+
+    def __init__(self) -> None:
+        self.seen = 0
+
+    def through(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+        for entry in entries:
+            self.seen += 1
+            yield entry
+
+
+Heads = Mapping[str, tuple[int, Digest]]
+"""By stream: the (sequence, digest) of its last entry."""
+
+
+def verify(ledger: Ledger, published: Heads | None = None) -> Verification:
+    """Read every entry once, streaming; entries appended meanwhile are left to the next time.
+
+    `published` are heads that were recorded outside of the database: each must still be part of its chain.
+    """
+    heads = ledger.streams()
+    counted = _Counted()
+    broken: list[Break] = []
+    for stream, head in heads.items():
+        broken += _breaks_of(ledger, stream, head, counted)
+    broken += [found for stream, head in (published or {}).items() if (found := _unpublished(ledger, stream, head))]
+    return Verification(counted.seen, heads, tuple(broken))
+
+
+def _unpublished(ledger: Ledger, stream: str, head: tuple[int, Digest]) -> Break | None:
+    """A published head that its chain does not have any more."""
+    entry = next(iter(ledger.entries(stream, after=head[0] - 1)), None)
+    if entry and (entry.sequence, entry.digest) == head:
+        return None
+    return Break(stream, head[0], "the head that was published outside of the database is not in the chain")
+
+
+def _breaks_of(ledger: Ledger, stream: str, head: tuple[int, Digest], counted: _Counted) -> list[Break]:
+    up_to_head = takewhile(lambda entry: entry.sequence <= head[0], ledger.entries(stream))
+    found = breaks(counted.through(up_to_head), head if head[0] else None)
+    beyond = [entry.sequence for entry in ledger.entries(stream, after=head[0])]
+    now = ledger.streams().get(stream, head)
+    if beyond and beyond[-1] > now[0]:  # an entry and its head are committed together
+        found.append(Break(stream, beyond[0], f"there are entries beyond the recorded head {now[0]}"))
+    return [Break(stream, one.sequence, one.reason) for one in found]

@@ -1,0 +1,210 @@
+"""Policy: who may go to an environment, and how. Proposed in `shipline.yaml`, in force once accepted.
+
+Tightening is accepted at once; loosening waits for a person under the policy in force. The very first
+proposal of a project is accepted as it is.
+"""
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from graphlib import CycleError, TopologicalSorter
+from typing import Literal
+
+from pydantic import JsonValue, TypeAdapter
+
+from delivery.config import Configuration, Environment, Smoke
+from delivery.errors import ConfigurationError
+
+Tier = Literal["development", "testing", "staging", "production"]
+TIERS: tuple[Tier, ...] = ("development", "testing", "staging", "production")
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentPolicy:
+    """The policy part of one environment; `smoke` is the suite itself, so that editing it is a change of policy."""
+
+    environment: str
+    tier: Tier = "development"
+    after: str | None = None
+    automatic: bool = True
+    approvals: int = 0
+    approval_expires_after_seconds: float = 86_400
+    strategy: Literal["rolling"] = "rolling"
+    smoke: Smoke | None = None
+    watch_seconds: float = 90
+    rollout_timeout_seconds: float = 300
+
+
+Policies = Mapping[str, EnvironmentPolicy]
+"""By the environment's name."""
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyDifference:
+    """One field that a proposal changes; the field `environment` stands for the environment as a whole."""
+
+    environment: str
+    field: str
+    old: JsonValue
+    new: JsonValue
+    loosens: bool
+
+    def __str__(self) -> str:
+        """For people: `staging: approvals 2 -> 1 (loosens)`."""
+        change = f"{self.environment}: {self.field} {_shown(self.old)} -> {_shown(self.new)}"
+        return f"{change} (loosens)" if self.loosens else change
+
+
+def proposed_policies(configuration: Configuration) -> dict[str, EnvironmentPolicy]:
+    """What `shipline.yaml` proposes for each of its environments."""
+    suites = configuration.smoke
+    return {
+        name: _proposed(name, environment, suites[environment.smoke] if environment.smoke else None)
+        for name, environment in configuration.environments.items()
+    }
+
+
+def policy_document(policy: EnvironmentPolicy) -> dict[str, JsonValue]:
+    """The policy as the ledger keeps it: the body of `policy.accepted`, without its version."""
+    document: dict[str, JsonValue] = _ADAPTER.dump_python(policy, mode="json")
+    return document
+
+
+def policy_from(document: Mapping[str, JsonValue]) -> EnvironmentPolicy:
+    """A policy from its document; what else stands there (version, time, actor) is left out."""
+    names = {field.name for field in fields(EnvironmentPolicy)}
+    return _ADAPTER.validate_python({name: value for name, value in document.items() if name in names})
+
+
+def pipeline_order(policies: Policies) -> tuple[str, ...]:
+    """Names, each after its upstream; among equals by tier, then name.
+
+    An upstream that is not there does not order anything. ConfigurationError for a cycle.
+    """
+    names = sorted(policies, key=lambda name: (TIERS.index(policies[name].tier), name))
+    graph = {name: upstreams(policies, name)[:1] for name in names}
+    try:
+        return tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        cycle = " -> ".join(reversed(error.args[1]))
+        raise ConfigurationError(
+            f"ordering environments: each comes after the other: {cycle}", hint="remove one `after`"
+        ) from None
+
+
+def upstreams(policies: Policies, environment: str) -> tuple[str, ...]:
+    """The environments that a release passes before this one, nearest first."""
+    found: list[str] = []
+    after = policies[environment].after if environment in policies else None
+    while after is not None and after in policies and after not in found:
+        found.append(after)
+        after = policies[after].after
+    return tuple(found)
+
+
+def differences(in_force: Policies, proposed: Policies) -> list[PolicyDifference]:
+    """Every field that a proposal changes, in order of environments and fields.
+
+    With nothing in force nothing loosens. Later on a new or a removed environment does: a person says yes.
+    """
+    found: list[PolicyDifference] = []
+    for name in sorted(in_force.keys() | proposed.keys()):
+        old, new = in_force.get(name), proposed.get(name)
+        if old is None or new is None:
+            was, will = (old.tier if old else None), (new.tier if new else None)
+            found.append(PolicyDifference(name, "environment", was, will, loosens=bool(in_force)))
+        else:
+            found += _changed_fields(old, new, proposed)
+    return found
+
+
+def accepted_at_once(in_force: Policies, proposed: Policies) -> dict[str, EnvironmentPolicy]:
+    """The proposed policies that need nobody: of environments that change, and nothing of which loosens.
+
+    An environment waits as a whole. All wait when only some of them together would make a cycle or name
+    an upstream that is not in force.
+    """
+    changes = differences(in_force, proposed)
+    waiting = {change.environment for change in changes if change.loosens}
+    accepted = {
+        change.environment: proposed[change.environment] for change in changes if change.environment not in waiting
+    }
+    return accepted if _stands({**in_force, **accepted}) else {}
+
+
+def _proposed(name: str, environment: Environment, smoke: Smoke | None) -> EnvironmentPolicy:
+    return EnvironmentPolicy(
+        environment=name,
+        tier=environment.tier,
+        after=environment.after,
+        automatic=environment.automatic,
+        approvals=environment.approvals.count,
+        approval_expires_after_seconds=environment.approvals.expires_after_seconds,
+        strategy=environment.strategy,
+        smoke=smoke,
+        watch_seconds=environment.watch_seconds,
+        rollout_timeout_seconds=environment.rollout_timeout_seconds,
+    )
+
+
+def _changed_fields(old: EnvironmentPolicy, new: EnvironmentPolicy, proposed: Policies) -> Iterator[PolicyDifference]:
+    before, after = policy_document(old), policy_document(new)
+    for name in before:
+        if before[name] != after[name]:
+            loosens = _LOOSENS[name](old, new, proposed)
+            yield PolicyDifference(old.environment, name, before[name], after[name], loosens)
+
+
+Rule = Callable[[EnvironmentPolicy, EnvironmentPolicy, Policies], bool]
+
+
+def _after_loosens(old: EnvironmentPolicy, new: EnvironmentPolicy, proposed: Policies) -> bool:
+    """Coming later in the same line demands more; anything else demands something less."""
+    return old.after is not None and old.after not in upstreams(proposed, new.environment)
+
+
+def _smoke_loosens(old: EnvironmentPolicy, new: EnvironmentPolicy, _: Policies) -> bool:
+    """Adding requests demands more; losing, changing or reordering them demands something else."""
+    if old.smoke is None:
+        return False
+    asked = iter(new.smoke.requests if new.smoke else ())
+    return not all(request in asked for request in old.smoke.requests)
+
+
+_LOOSENS: dict[str, Rule] = {
+    "tier": lambda old, new, _: TIERS.index(new.tier) < TIERS.index(old.tier),
+    "after": _after_loosens,
+    "automatic": lambda _old, new, _: new.automatic,
+    "approvals": lambda old, new, _: new.approvals < old.approvals,
+    "approval_expires_after_seconds": lambda old, new, _: (
+        new.approval_expires_after_seconds > old.approval_expires_after_seconds
+    ),
+    "strategy": lambda _old, _new, _: True,
+    "smoke": _smoke_loosens,
+    "watch_seconds": lambda old, new, _: new.watch_seconds < old.watch_seconds,
+    "rollout_timeout_seconds": lambda old, new, _: new.rollout_timeout_seconds > old.rollout_timeout_seconds,
+}
+
+
+def _stands(policies: Policies) -> bool:
+    """Whether every upstream is there and there is an order."""
+    if any(policy.after is not None and policy.after not in policies for policy in policies.values()):
+        return False
+    try:
+        pipeline_order(policies)
+    except ConfigurationError:
+        return False
+    return True
+
+
+def _shown(value: JsonValue) -> str:
+    if isinstance(value, dict):
+        requests = value.get("requests")
+        return f"{len(requests) if isinstance(requests, list) else 0} requests"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, float):
+        return f"{value:g}"
+    return "(none)" if value is None else str(value)
+
+
+_ADAPTER = TypeAdapter(EnvironmentPolicy)

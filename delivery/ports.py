@@ -1,0 +1,356 @@
+"""Ports: what Shipline asks of the outside world, in its own words.
+
+All are synchronous; flows call them on threads. Every method raises `TransientError` when the world
+did not answer and `PermanentError` when it said no. Each port has one fake in `tests/fakes/` that
+passes the same contract test as the real adapters.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+from threading import Event
+from typing import Protocol
+
+from pydantic import JsonValue
+
+from delivery.artifact import Artifact, Digest
+from delivery.config import Fixture, Smoke
+from delivery.ledger import Draft, Entry
+from delivery.rollout import Candidate, Handle, Observed, Progress, RolloutPlan, Target
+from delivery.runner import Exit, ProcessSpec
+from delivery.source import Change, Commit, Revision
+from delivery.verification import SmokeReport
+
+Row = Mapping[str, JsonValue]
+
+
+class Clock(Protocol):
+    """The time."""
+
+    def now(self) -> datetime:
+        """Aware, in UTC."""
+        ...
+
+
+class SourceRepository(Protocol):
+    """A project's git repository, mirrored where the control plane can read it."""
+
+    def resolve(self, name: str) -> Revision:
+        """The full commit of a branch, tag or (short) commit; NotFoundError when there is none."""
+        ...
+
+    def merge_base(self, one: str, other: str) -> str | None:
+        """The best common ancestor; None when the histories are unrelated."""
+        ...
+
+    def is_ancestor(self, older: str, newer: str) -> bool:
+        """Whether `newer` contains `older` (a commit contains itself)."""
+        ...
+
+    def changes(self, base: str | None, head: str) -> tuple[Change, ...]:
+        """Changed paths; with no base, every path of `head` as added."""
+        ...
+
+    def commits(self, base: str | None, head: str, paths: Sequence[str] = ()) -> tuple[Commit, ...]:
+        """Commits reachable from `head` and not from `base`, newest first, with merges; only of `paths`, if given."""
+        ...
+
+    def count(self, base: str | None, head: str) -> int:
+        """How many commits `commits` without paths would give."""
+        ...
+
+    def tree_digest(self, revision: str, patterns: Sequence[str]) -> Digest:
+        """One digest over path, mode and content of every file that a pattern matches (no pattern: all files)."""
+        ...
+
+    def read(self, revision: str, path: str) -> bytes | None:
+        """A file's content at a revision; None when it is not there."""
+        ...
+
+    def version_tags(self, revision: str) -> tuple[tuple[str, str], ...]:
+        """(tag, commit) of every tag on an ancestor of the revision, the revision itself included."""
+        ...
+
+    def checkout(self, revision: str, folder: Path) -> None:
+        """A clean tree of exactly that revision, submodules as recorded, in an empty folder."""
+        ...
+
+
+class Runner(Protocol):
+    """Runs one process with limits, streaming its output."""
+
+    def run(self, spec: ProcessSpec, output: Callable[[bytes], None], cancelled: Event) -> Exit:
+        """Run to the end; the whole process group is gone when this returns, whatever happened."""
+        ...
+
+
+class Fixtures(Protocol):
+    """Throw-away services of a step."""
+
+    def start(
+        self, fixture: Fixture, folder: Path, output: Callable[[bytes], None]
+    ) -> AbstractContextManager[Mapping[str, str]]:
+        """Ready on entering, gone on leaving; gives the environment variables that say where it is.
+
+        TransientError when it does not get ready in time.
+        """
+        ...
+
+
+class Store(Protocol):
+    """Content-addressed blobs. Writing is atomic; reading checks the digest and treats corruption as absence."""
+
+    def put(self, content: bytes) -> Digest:
+        """Store bytes; storing again is free."""
+        ...
+
+    def put_file(self, path: Path) -> Digest:
+        """Store a file's content, streaming."""
+        ...
+
+    def get(self, digest: Digest) -> bytes | None:
+        """The content; None when absent or corrupt."""
+        ...
+
+    def open(self, digest: Digest) -> Path | None:
+        """A path to read a large blob from; None when absent or corrupt."""
+        ...
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the blob is there (not checked for corruption)."""
+        ...
+
+
+class StepCache(Protocol):
+    """What successful steps left: a JSON record by step key, pointing at blobs in the store."""
+
+    def lookup(self, key: Digest) -> Row | None:
+        """The record, if it and all its blobs can be read; otherwise None (a miss)."""
+        ...
+
+    def record(self, key: Digest, record: Row, blobs: Sequence[Digest]) -> None:
+        """Remember a success, atomically, after its blobs."""
+        ...
+
+
+class ArtifactStore(Protocol):
+    """Packs folders into artifacts and unpacks them by digest (OCI artifacts)."""
+
+    def pack(self, folder: Path, annotations: Mapping[str, str]) -> tuple[Digest, int]:
+        """Store a folder as an artifact: (manifest digest, content bytes). Same tree, same digest, always.
+
+        Annotations are kept beside the artifact (in the index), never in its bytes.
+        """
+        ...
+
+    def unpack(self, digest: Digest, folder: Path) -> None:
+        """Write the artifact's tree into an empty folder; PermanentError when absent or corrupt."""
+        ...
+
+    def has(self, digest: Digest) -> bool:
+        """Whether the artifact is complete."""
+        ...
+
+
+class Deployer(Protocol):
+    """Makes a target run a candidate. Fenced: a fence lower than one already seen raises StaleFenceError."""
+
+    def observe(self, target: Target) -> Observed:
+        """What runs, by looking; never from memory."""
+        ...
+
+    def plan(self, target: Target, candidate: Candidate, observed: Observed) -> RolloutPlan:
+        """What applying would do; no effect."""
+        ...
+
+    def apply(self, plan: RolloutPlan, fence: int) -> Handle:
+        """Start the new side beside the old one, without traffic. Idempotent for the same candidate and fence.
+
+        Runs `before_rollout` commands first; PermanentError with their last output lines when one fails.
+        """
+        ...
+
+    def watch(self, handle: Handle, deadline: datetime) -> Iterator[Progress]:
+        """Looks, at least every half second, until healthy, failed or the deadline."""
+        ...
+
+    def shift(self, handle: Handle, percent: int, fence: int) -> Observed:
+        """Give the candidate's side this share of traffic; returns once the router serves so."""
+        ...
+
+    def retire(self, handle: Handle, fence: int) -> Observed:
+        """Drain and stop what gets no traffic: the old side after 100, the new side after 0."""
+        ...
+
+
+class Smoker(Protocol):
+    """Runs a smoke suite over HTTP."""
+
+    def run(self, suite: Smoke, addresses: Mapping[str, str], secret: Callable[[str], str]) -> SmokeReport:
+        """Ask every request in order; `secret` resolves `secret:NAME`. Never raises for a service's behaviour."""
+        ...
+
+
+class SecretStore(Protocol):
+    """Secrets by reference, scoped to project and, optionally, environment."""
+
+    def resolve(self, reference: str, project: str, environment: str | None, purpose: str) -> str:
+        """The value of `secret:NAME`; the environment's own before the project's.
+
+        NotFoundError when unset, PermanentError when expired or not readable.
+        """
+        ...
+
+    def put(
+        self,
+        name: str,
+        value: str,
+        project: str,
+        environment: str | None,
+        owner: str,
+        expires_at: datetime | None = None,
+    ) -> None:
+        """Set or replace; ConfigurationError for a name or value that `delivery.secret` refuses."""
+        ...
+
+    def remove(self, name: str, project: str, environment: str | None) -> bool:
+        """Whether there was one."""
+        ...
+
+    def list(self, project: str) -> Sequence[Row]:
+        """`{name, scope, owner, expires_at, last_used_at}`, never a value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lease:
+    """The right to act, until a time, with a fence that only grows."""
+
+    name: str
+    holder: str
+    fence: int
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """What must hold, under the stream's lock, for an append to happen."""
+
+    lease: Lease | None = None
+    """Still held by this holder with this fence."""
+    promotion: str | None = None
+    phases: tuple[str, ...] = ()
+    """The promotion is in one of these phases."""
+
+
+class Ledger(Protocol):
+    """Entries, and the projections made from them in the same transaction (`delivery.projection`)."""
+
+    def append(self, stream: str, drafts: Sequence[Draft], guard: Guard | None = None) -> list[Entry]:
+        """Append in order under the stream's lock; a draft whose key exists gives the entry that is there.
+
+        StaleFenceError, and nothing appended, when the guard does not hold.
+        """
+        ...
+
+    def entries(self, stream: str, after: int = 0) -> Iterator[Entry]:
+        """In order of sequence, streaming."""
+        ...
+
+    def streams(self) -> dict[str, tuple[int, Digest]]:
+        """Every stream with its head: (sequence, digest)."""
+        ...
+
+    def rows(
+        self, table: str, order: str | None = None, limit: int | None = None, **equal: JsonValue
+    ) -> list[dict[str, JsonValue]]:
+        """Documents whose fields equal (or, for a list, are in) what is given; `order` by a field, `-` reverses."""
+        ...
+
+    def rebuild(self) -> None:
+        """Make every projection anew from the entries, in one transaction."""
+        ...
+
+
+class Operations(Protocol):
+    """Mutable operations tables: leases, runs and their steps. No evidence; losing them loses no truth."""
+
+    def acquire(self, name: str, holder: str, ttl: timedelta) -> Lease | None:
+        """Take a free or lapsed lease (fence grows), or renew one's own (fence stays); None when another holds it."""
+        ...
+
+    def renew(self, lease: Lease, ttl: timedelta) -> bool:
+        """Whether it is still ours; extends it if so."""
+        ...
+
+    def hand_over(self, lease: Lease, holder: str, ttl: timedelta) -> Lease | None:
+        """Give it to another holder with a higher fence; None when it is no longer ours."""
+        ...
+
+    def release(self, lease: Lease) -> None:
+        """Let go; does nothing when it is no longer ours."""
+        ...
+
+    def leases(self, prefix: str = "") -> list[Lease]:
+        """Leases that have not lapsed."""
+        ...
+
+    def save(self, table: str, key: str, project: str, document: Row) -> None:
+        """Insert or replace a document (tables: `runs`, `steps`, `projects`, `plans`, `flow_runs`)."""
+        ...
+
+    def load(self, table: str, key: str) -> dict[str, JsonValue] | None:
+        """The document, or None."""
+        ...
+
+    def find(
+        self, table: str, project: str | None = None, limit: int = 1000, **equal: JsonValue
+    ) -> list[dict[str, JsonValue]]:
+        """Documents, newest first, whose top-level fields equal what is given."""
+        ...
+
+
+class FlowRuns(Protocol):
+    """Starts and wakes flow runs (Prefect), never twice for one key."""
+
+    def ensure_deployments(self, project: str, environments: Iterable[str]) -> None:
+        """Work pools and Prefect deployments of a project; idempotent."""
+        ...
+
+    def start(
+        self,
+        flow: str,
+        project: str,
+        parameters: Row,
+        key: str,
+        environment: str | None = None,
+        name: str = "",
+    ) -> str:
+        """Request a top-level flow run, or return the id of the one that this key already started."""
+        ...
+
+    def wake(self, flow_run: str) -> bool:
+        """Resume a suspended flow run with `decision: recheck`; False when it is not suspended or unknown."""
+        ...
+
+    def state(self, flow_run: str) -> str | None:
+        """Prefect's state type (`RUNNING`, `PAUSED`, ...); None when unknown to Prefect."""
+        ...
+
+    def url(self, flow_run: str) -> str:
+        """Its page, for people."""
+        ...
+
+    def history(self, project: str) -> Iterator[Row]:
+        """Every flow run of a project, oldest first: `{id, flow, parameters, state, message, started_at, ended_at}`."""
+        ...
+
+
+class Builds(Protocol):
+    """What builds have made, by build key (a view of the ledger's `artifacts` projection)."""
+
+    def by_key(self, build_key: Digest) -> Artifact | None:
+        """The artifact that this key already has."""
+        ...

@@ -1,0 +1,208 @@
+"""Judging: look up what the gates need to know, and ask every one of them."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import JsonValue, TypeAdapter
+
+from delivery.approval import Approval
+from delivery.artifact import Digest
+from delivery.connections import Connections
+from delivery.gate import (
+    ServiceLine,
+    Verdict,
+    refusals,
+    require_approvals,
+    require_clean,
+    require_newer,
+    require_not_bad,
+    require_not_held,
+    require_verified_before,
+    require_verified_upstream,
+    waits,
+)
+from delivery.ports import SourceRepository
+from delivery.promoting.accepting import AcceptedPolicy, policy_in_force, policy_version
+from delivery.promotion import Kind, Promotion
+
+_APPROVAL: TypeAdapter[Approval] = TypeAdapter(Approval)
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What every gate said."""
+
+    verdicts: tuple[Verdict, ...]
+
+    @property
+    def refusals(self) -> tuple[str, ...]:
+        """Why it may never go on."""
+        return refusals(self.verdicts)
+
+    @property
+    def waits(self) -> tuple[str, ...]:
+        """What it waits for."""
+        return waits(self.verdicts)
+
+    @property
+    def asks_a_person(self) -> bool:
+        """Whether an approval is what is missing: nobody is asked about what may never go on."""
+        return not self.refusals and any(one.gate == "approvals" and one.waiting for one in self.verdicts)
+
+
+def judge(connections: Connections, promotion: Promotion) -> Judgement:
+    """Ask every gate about a promotion as things stand now."""
+    policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
+    facts = _Facts(connections, promotion)
+    return Judgement(
+        (
+            _require_current_policy(connections, promotion),
+            require_clean(policy.terms.tier, dirty=is_dirty(connections, promotion)),
+            require_verified_upstream(
+                promotion.release,
+                policy.terms.after,
+                verified=policy.terms.after is None or facts.verified(policy.terms.after),
+                kind=promotion.kind,
+            ),
+            require_verified_before(
+                promotion.release, promotion.environment, verified=facts.verified_before(), kind=promotion.kind
+            ),
+            require_not_bad(facts.bad(), promotion.requested_by),
+            require_newer(facts.lines(), promotion.kind, replace=promotion.replace),
+            require_not_held(promotion.environment, facts.hold(), promotion.requested_by, promotion.kind),
+            _approvals(connections, promotion, policy),
+        )
+    )
+
+
+def is_dirty(connections: Connections, promotion: Promotion) -> bool:
+    """Whether uncommitted changes are promoted. A release made from some is clean once a commit makes the same one."""
+    project, rows = promotion.project, connections.ledger.rows
+    if _below(connections, project, promotion.configuration_revision):
+        return True
+    made_dirty = rows("releases", project=project, digest=promotion.release, dirty=True)
+    return bool(made_dirty) and not rows("revisions", project=project, release=promotion.release, based_on=None)
+
+
+def _below(connections: Connections, project: str, revision: str) -> str | None:
+    """The commit below uncommitted changes; None for a commit."""
+    rows = connections.ledger.rows("revisions", project=project, commit=revision)
+    return str(rows[0]["based_on"]) if rows and rows[0].get("based_on") else None
+
+
+def approvals_for(connections: Connections, promotion: Promotion) -> list[Approval]:
+    """Decisions about this promotion, and earlier ones about the very same candidate when it goes back to it."""
+    rows = connections.ledger.rows(
+        "approvals",
+        order="at",
+        project=promotion.project,
+        environment=promotion.environment,
+        candidate=promotion.candidate,
+    )
+    given = [_APPROVAL.validate_python(row) for row in rows]
+    going_back = promotion.kind is Kind.ROLLBACK
+    return [one for one in given if one.promotion == promotion.id or (going_back and one.decision == "approve")]
+
+
+def _approvals(connections: Connections, promotion: Promotion, policy: AcceptedPolicy) -> Verdict:
+    given = approvals_for(connections, promotion)
+    if promotion.kind is Kind.ROLLBACK and promotion.requested_by.kind == "automation":
+        # The way back of a failed rollout: this candidate stood here a moment ago.
+        return Verdict("approvals")
+    return require_approvals(given, policy.terms.approvals, promotion.expires_at, connections.clock.now())
+
+
+def _require_current_policy(connections: Connections, promotion: Promotion) -> Verdict:
+    in_force = policy_in_force(connections, promotion.project, promotion.environment)
+    if promotion.kind is Kind.ROLLBACK or in_force is None or in_force.version == promotion.policy_version:
+        return Verdict("policy")
+    changed = f"the policy of {promotion.environment} is now version {in_force.version}"
+    return Verdict(
+        "policy", (f"{changed}; it was requested under version {promotion.policy_version}, request it again",)
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Facts:
+    """What the ledger and the source know about a promotion."""
+
+    connections: Connections
+    promotion: Promotion
+
+    def _one(self, table: str, **equal: Any) -> dict[str, JsonValue] | None:  # noqa: ANN401  # see Ledger.rows
+        rows = self.connections.ledger.rows(table, project=self.promotion.project, **equal)
+        return rows[0] if rows else None
+
+    def verified(self, environment: str) -> bool:
+        row = self._one("verified", environment=environment, release=self.promotion.release)
+        return bool(row and row.get("revoked_at") is None)
+
+    def verified_before(self) -> bool:
+        """Whether the release, or each of its services, was verified here."""
+        if self.verified(self.promotion.environment):
+            return True
+        services = release_services(self.connections, self.promotion.project, self.promotion.release)
+        rows = self.connections.ledger.rows(
+            "verified", project=self.promotion.project, environment=self.promotion.environment, revoked_at=None
+        )
+        seen: set[tuple[str, str]] = set()
+        for row in rows:
+            known = release_services(self.connections, self.promotion.project, Digest(str(row["release"])))
+            seen |= {(name, str(one["artifact"])) for name, one in known.items()}
+        return bool(services) and all((name, str(one["artifact"])) in seen for name, one in services.items())
+
+    def bad(self) -> tuple[Digest, ...]:
+        digests: list[JsonValue] = [*digests_of(self.connections, self.promotion)]
+        rows = self.connections.ledger.rows("bad", project=self.promotion.project, digest=digests)
+        return tuple(Digest(str(row["digest"])) for row in rows)
+
+    def hold(self) -> str | None:
+        row = self._one("holds", environment=self.promotion.environment, held=True)
+        return str(row["reason"]) if row else None
+
+    def lines(self) -> tuple[ServiceLine, ...]:
+        """How each service's line of history goes on from what is live."""
+        services = release_services(self.connections, self.promotion.project, self.promotion.release)
+        running = live_services(self.connections, self.promotion.project, self.promotion.environment)
+        return tuple(self._line(name, one, running.get(name)) for name, one in services.items())
+
+    def _line(self, name: str, released: dict[str, JsonValue], live: dict[str, JsonValue] | None) -> ServiceLine:
+        if live is None:
+            return ServiceLine(name, "first")
+        if live["artifact"] == released["artifact"]:
+            return ServiceLine(name, "same")
+        source = self.connections.source(self.promotion.project)
+        proposed = self._commit(self.promotion.configuration_revision)
+        return ServiceLine(name, _relation(source, self._commit(str(live["revision"])), proposed))
+
+    def _commit(self, revision: str) -> str:
+        """The commit that stands for a revision: of uncommitted changes, the one below them."""
+        return _below(self.connections, self.promotion.project, revision) or revision
+
+
+def _relation(source: SourceRepository, live: str, proposed: str) -> str:
+    if source.is_ancestor(live, proposed):
+        return "newer"
+    return "older" if source.is_ancestor(proposed, live) else "unrelated"
+
+
+def release_services(connections: Connections, project: str, release: str) -> dict[str, dict[str, JsonValue]]:
+    """Service name to {artifact, definition, migrations, revision} of a release; empty when it is unknown."""
+    rows = connections.ledger.rows("releases", project=project, digest=release)
+    services = rows[0].get("services") if rows else None
+    if not isinstance(services, dict):
+        return {}
+    return {name: one for name, one in services.items() if isinstance(one, dict)}
+
+
+def digests_of(connections: Connections, promotion: Promotion) -> frozenset[str]:
+    """Everything that may be marked bad about a promotion: its candidate, its release and the artifacts in it."""
+    services = release_services(connections, promotion.project, promotion.release)
+    artifacts = (str(one["artifact"]) for one in services.values())
+    return frozenset({promotion.candidate, promotion.release, *artifacts})
+
+
+def live_services(connections: Connections, project: str, environment: str) -> dict[str, dict[str, JsonValue]]:
+    """Service name to what is live in an environment."""
+    rows = connections.ledger.rows("running", project=project, environment=environment, gone_at=None)
+    return {str(row["service"]): row for row in rows}

@@ -1,0 +1,106 @@
+"""Building: an artifact per service, once for the same inputs, recipe and toolchain."""
+
+from collections.abc import Callable
+
+from pydantic import JsonValue
+
+from delivery.actor import SHIPLINE
+from delivery.artifact import Artifact, Digest
+from delivery.builds import LedgerBuilds
+from delivery.config import Build, Step
+from delivery.errors import PermanentError, TransientError
+from delivery.ledger import Draft
+from delivery.plan import Action, PlannedService, PlannedStep
+from delivery.run import BuiltService
+from delivery.running.steps import secret_for, variables
+from delivery.running.work import RunWork
+from delivery.step import StepState
+from delivery.step_execution import StepOrder, execute_step
+from delivery.step_key import this_platform
+
+MEDIA_TYPE = "application/vnd.shipline.archive.v1"
+
+
+def build_name(service: str) -> str:
+    """The name of a build's log: `shipline logs RUN --step build:web`."""
+    return f"build:{service}"
+
+
+def build_service(work: RunWork, planned: PlannedService, show: Callable[[str], None]) -> BuiltService:
+    """The artifact of a service: the one that its build key has, or a new one.
+
+    PermanentError when the build fails, TransientError when it could not be found out whether it does.
+    """
+    if planned.build_key is None:
+        raise PermanentError(f"building {planned.name}: the plan has no build key for it")
+    builds = LedgerBuilds(work.connections.ledger, work.run.project)
+    known = builds.by_key(planned.build_key) if planned.artifact or _built_before(work, planned.build_key) else None
+    if known and work.connections.artifacts.has(known.digest):
+        return BuiltService(planned.name, known.digest, reused=planned.artifact is not None)
+    artifact = _build(work, planned.name, planned.build_key, work.configuration.services[planned.name].build, show)
+    _record(work, artifact)
+    return BuiltService(planned.name, artifact.digest, reused=False)
+
+
+def _built_before(work: RunWork, key: Digest) -> bool:
+    """Whether this very run has built it already, before it was begun again."""
+    rows = work.connections.ledger.rows("artifacts", project=work.run.project, build_key=key, run=work.run.id)
+    return bool(rows)
+
+
+def _build(work: RunWork, service: str, key: Digest, build: Build, show: Callable[[str], None]) -> Artifact:
+    name = build_name(service)
+    step = Step(
+        command=build.command,
+        environment=build.environment,
+        tools=build.tools,
+        timeout_seconds=build.timeout_seconds,
+        reuse=False,
+    )
+    with work.checkout(f"build-{service}") as (folder, private):
+        planned = PlannedStep("build", service, Action.RUN, (), (), key)
+        output = folder / build.output
+        order = StepOrder(
+            planned=planned,
+            step=step,
+            fixtures={},
+            folder=folder,
+            private=private,
+            log=work.logs / f"{name}.log",
+            variables={**variables(work), "SHIPLINE_OUTPUT": str(output)},
+        )
+        result = execute_step(order, work.connections.steps, secret_for(work, name), work.cancelled, show)
+        hint = f"its log: shipline logs {work.run.id} --step {name}"
+        if result.state is StepState.FAILED:
+            raise PermanentError(f"building {service}: {result.reason}", hint=hint)
+        if result.state is not StepState.COMPLETED:
+            raise TransientError(f"building {service}: {result.reason}", hint=hint)
+        if not output.is_dir():
+            raise PermanentError(f"building {service}: it left no folder {build.output}", hint=hint)
+        digest, size = work.connections.artifacts.pack(output, _annotations(work, service))
+    return Artifact(service, digest, key, work.run.revision, MEDIA_TYPE, this_platform(), size)
+
+
+def _annotations(work: RunWork, service: str) -> dict[str, str]:
+    return {
+        "org.opencontainers.image.title": service,
+        "org.opencontainers.image.version": work.plan.version,
+        "org.opencontainers.image.revision": work.run.revision,
+        "org.opencontainers.image.ref.name": f"{work.run.project}/{service}:{work.run.revision[:12]}",
+    }
+
+
+def _record(work: RunWork, artifact: Artifact) -> None:
+    body: dict[str, JsonValue] = {
+        "service": artifact.service,
+        "digest": artifact.digest,
+        "build_key": artifact.build_key,
+        "revision": artifact.revision,
+        "media_type": artifact.media_type,
+        "platform": artifact.platform,
+        "size": artifact.size,
+        "origin": artifact.origin,
+        "run": work.run.id,
+    }
+    draft = Draft("artifact.built", body, SHIPLINE, work.connections.clock.now())
+    work.connections.ledger.append(work.run.project, [draft])

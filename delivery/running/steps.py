@@ -1,0 +1,134 @@
+"""Steps of a run: each is skipped, reused or executed in a checkout of its own, and told as it stands."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+
+from pydantic import JsonValue
+
+from delivery.errors import DeliveryError
+from delivery.plan import Action, PlannedStep
+from delivery.run import RunState
+from delivery.running.work import RunWork
+from delivery.step import StepResult, StepState
+from delivery.step_execution import StepOrder, execute_step, reuse_step
+
+PASSED = frozenset({StepState.COMPLETED, StepState.CACHED, StepState.SKIPPED})
+
+
+def without_running(planned: PlannedStep, needs: Sequence[StepResult], *, stopped: bool) -> StepResult | None:
+    """The result of a step that is not executed at all; None when it is."""
+    missed = [one for one in needs if one.state not in PASSED or one.blocked]
+    if planned.action is Action.SKIP:
+        return StepResult(planned.name, planned.service, StepState.SKIPPED, "; ".join(planned.because))
+    if missed:
+        named = ", ".join(f"{one.name} {one.state}" for one in missed)
+        because = f"it needs what did not pass: {named}"
+        return StepResult(planned.name, planned.service, StepState.SKIPPED, because, blocked=True)
+    if stopped:
+        return StepResult(planned.name, planned.service, StepState.CANCELLED, "the run was stopped before it")
+    return None
+
+
+def perform(
+    work: RunWork, planned: PlannedStep, needs: Sequence[StepResult], show: Callable[[str], None]
+) -> StepResult:
+    """Reuse an earlier success, or execute the step; never raises for what happens to it."""
+    connections, log = work.connections, work.logs / f"{planned.id}.log"
+    may_reuse = planned.action is Action.REUSE or _finished_before(work, planned)
+    tell(work, planned, StepResult(planned.name, planned.service, StepState.COMPLETED, log=log.name), running=True)
+    if may_reuse:
+        reused = reuse_step(planned, connections.store, connections.step_cache, log)
+        if reused:
+            return tell(work, planned, reused)
+    try:
+        with work.checkout(planned.id.replace("@", "-")) as (folder, private):
+            order = StepOrder(
+                planned=planned,
+                step=work.configuration.steps[planned.name],
+                fixtures=work.configuration.fixtures,
+                folder=folder,
+                private=private,
+                log=log,
+                variables=variables(work),
+                needs=needs,
+            )
+            result = execute_step(order, connections.steps, secret_for(work, planned.id), work.cancelled, show)
+    except (DeliveryError, OSError) as error:
+        cause = error.message if isinstance(error, DeliveryError) else f"checking out: {error}"
+        result = StepResult(planned.name, planned.service, StepState.ERRORED, cause)
+    return tell(work, planned, result)
+
+
+def _finished_before(work: RunWork, planned: PlannedStep) -> bool:
+    """Whether this very run has succeeded with it already, before it was begun again."""
+    told = work.connections.operations.load("steps", f"{work.run.id}/{planned.id}") or {}
+    return told.get("state") == StepState.COMPLETED.value and work.configuration.steps[planned.name].reuse
+
+
+def lost(planned: PlannedStep) -> StepResult:
+    """The result of a step whose task ended without one."""
+    return StepResult(planned.name, planned.service, StepState.ERRORED, "its task was lost; retry the run")
+
+
+def variables(work: RunWork) -> dict[str, str]:
+    """What every step may know of its run."""
+    return {
+        "SHIPLINE_PROJECT": work.run.project,
+        "SHIPLINE_REVISION": work.run.revision,
+        "SHIPLINE_RUN": work.run.id,
+        "SHIPLINE_VERSION": work.plan.version,
+    }
+
+
+def secret_for(work: RunWork, purpose: str) -> Callable[[str], str]:
+    """Resolves a reference for one step; the project's own secrets, never an environment's."""
+
+    def secret(reference: str) -> str:
+        return work.connections.secrets.resolve(reference, work.run.project, None, purpose)
+
+    return secret
+
+
+def tell(work: RunWork, planned: PlannedStep, result: StepResult, *, running: bool = False) -> StepResult:
+    """Keep how the step stands where the API reads it."""
+    document = step_document(result)
+    place = next((place for place, one in enumerate(work.plan.steps) if one.id == planned.id), 0)
+    more: dict[str, JsonValue] = {"run": work.run.id, "place": place, "id": planned.id}
+    if running:
+        more["state"] = "Running"
+    work.connections.operations.save("steps", f"{work.run.id}/{planned.id}", work.run.project, {**document, **more})
+    return result
+
+
+def step_document(result: StepResult) -> dict[str, JsonValue]:
+    """A step's result as the API shows it."""
+    report = asdict(result.report)
+    return {
+        "name": result.name,
+        "service": result.service,
+        "state": result.state.value,
+        "reason": result.reason,
+        "exit_code": result.exit_code,
+        "attempts": result.attempts,
+        "seconds": result.seconds,
+        "reused": result.state is StepState.CACHED,
+        "log": result.log,
+        "report": {**report, "failed": [asdict(one) for one in result.report.failed]},
+    }
+
+
+def verdict(steps: Sequence[PlannedStep], known: Mapping[str, StepResult]) -> tuple[RunState, str]:
+    """How a plan's steps went as a whole, and why when not well. Errored outranks Failed outranks Cancelled.
+
+    A step without a result counts as Errored: nothing is released that nobody tested.
+    """
+    results = {one.id: known.get(one.id) or lost(one) for one in steps}
+    for state, run_state in (
+        (StepState.ERRORED, RunState.ERRORED),
+        (StepState.FAILED, RunState.FAILED),
+        (StepState.CANCELLED, RunState.CANCELLED),
+    ):
+        bad = [f"{name}: {one.reason or one.state}" for name, one in results.items() if one.state is state]
+        if bad:
+            return run_state, "; ".join(bad)
+    return RunState.COMPLETED, ""

@@ -1,0 +1,96 @@
+"""The work of one run: what was asked, its plan, and the lease under which this process does it."""
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from threading import Event
+
+from delivery.config import Configuration
+from delivery.connections import Connections
+from delivery.errors import NotFoundError
+from delivery.plan import Plan
+from delivery.ports import Lease
+from delivery.promoting.candidates import configuration_at
+from delivery.run import ENDED, BuiltService, Run, RunState, lease_name
+from delivery.step import StepResult
+
+LEASE = timedelta(seconds=15)
+
+
+@dataclass(frozen=True, slots=True)
+class RunWork:
+    """A run, its plan and configuration, the ports to work with, and a way to stop it."""
+
+    connections: Connections
+    run: Run
+    plan: Plan
+    configuration: Configuration
+    lease: Lease
+    cancelled: Event = field(default_factory=Event)
+    results: dict[str, StepResult] = field(default_factory=dict)
+    """By the id of the planned step, as they come."""
+    built: list[BuiltService] = field(default_factory=list)
+
+    @property
+    def logs(self) -> Path:
+        """Where the logs of this run are kept."""
+        return self.connections.home.run_logs(self.run.id)
+
+    def look_for_abort(self) -> None:
+        """Set `cancelled` once somebody has asked for an end."""
+        document = self.connections.operations.load("runs", self.run.id)
+        if document and document.get("abort_requested"):
+            self.cancelled.set()
+
+    @contextmanager
+    def checkout(self, name: str) -> Iterator[tuple[Path, Path]]:
+        """A clean checkout of the revision and a private folder beside it; both are gone afterwards."""
+        place = self.connections.home.work / f"{self.run.id}-{name}-{uuid.uuid4().hex[:8]}"
+        folder, private = place / "checkout", place / "private"
+        private.mkdir(parents=True)
+        folder.mkdir()
+        try:
+            self.connections.source(self.run.project).checkout(self.run.revision, folder)
+            yield folder, private
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def take_run(connections: Connections, run: str, flow_run: str) -> RunWork | None:
+    """Take a run up; None when its own work is done or another process is at it."""
+    found = read_run(connections, run)
+    if found.verified_at is not None:
+        return None
+    lease = connections.operations.acquire(lease_name(run), f"{run}/{uuid.uuid4().hex}", LEASE)
+    if lease is None:
+        return None
+    found = read_run(connections, run)
+    if found.state in ENDED:
+        connections.operations.release(lease)
+        return None
+    now = connections.clock.now()
+    begun = replace(found, state=RunState.RUNNING, started_at=found.started_at or now, flow_run=flow_run)
+    save_run(connections, begun)
+    plan = Plan.from_json((connections.operations.load("plans", run) or {}).get("plan"))
+    configuration = configuration_at(connections, found.project, found.revision)
+    return RunWork(connections, begun, plan, configuration, lease)
+
+
+def read_run(connections: Connections, run: str) -> Run:
+    """A run by its id; NotFoundError when there is none."""
+    document = connections.operations.load("runs", run)
+    if document is None:
+        raise NotFoundError(f"no run '{run}'", hint="shipline run starts one and prints its id")
+    return Run.read(document)
+
+
+def save_run(connections: Connections, run: Run) -> None:
+    """Keep a run; a request to abort that came meanwhile stays."""
+    current = connections.operations.load("runs", run.id)
+    asked = current.get("abort_requested") if current else None
+    kept = replace(run, abort_requested=str(asked)) if asked and run.abort_requested is None else run
+    connections.operations.save("runs", run.id, run.project, kept.document())
