@@ -1,0 +1,1 @@
+"""One file per flow, each a table of contents."""

@@ -1,0 +1,62 @@
+"""Deliver a revision: test it, build its release, and ask for its first promotions.
+
+A run that is begun again (after a crash or a restart) does everything again, which is nearly nothing:
+finished steps are reused by key, artifacts by build key, and requests are made once by their id.
+"""
+
+import asyncio
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed
+
+from delivery.adapters.embedded import connect
+from delivery.errors import DeliveryError, PermanentError
+from delivery.home import Home
+from delivery.leases import kept
+from delivery.run import Run, RunState
+from delivery.running.releasing import finish, make_release, request_first
+from delivery.running.steps import verdict
+from delivery.running.work import LEASE, RunWork, take_run
+from flows.build_release import build_release
+from flows.states import state_of_run
+from flows.test_revision import test_revision
+from flows.works import close_work, open_work
+
+
+@flow(name="deliver-revision", flow_run_name="run {run}", persist_result=False)
+async def deliver_revision(run: str) -> State[None]:
+    """Take a run's revision as far as it may go without a person."""
+    connections = await asyncio.to_thread(connect, Home.here())
+    work = await asyncio.to_thread(take_run, connections, run, str(flow_run.id))
+    if work is None:
+        return Completed(name="Left", message="it is done, or another process works on it")
+    open_work(work)
+    with kept(connections.operations, work.lease, LEASE, work.look_for_abort):
+        ended = await deliver(work)
+    close_work(run)
+    return state_of_run(ended.state, ended.problem)
+
+
+async def deliver(work: RunWork) -> Run:
+    """Test, build, request; however it ends is kept."""
+    try:
+        await test_revision(work.run.id, return_state=True)
+        state, problem = verdict(work.plan.steps, work.results)
+        if state is RunState.COMPLETED and not work.run.partial:
+            await build_release(work.run.id)
+            await asyncio.to_thread(request_promotions, work)
+    except PermanentError as error:
+        state, problem = RunState.FAILED, f"{error.message}; {error.hint}"
+    except DeliveryError as error:
+        state = RunState.CANCELLED if work.cancelled.is_set() else RunState.ERRORED
+        problem = f"{error.message}; {error.hint}"
+    return await asyncio.to_thread(finish, work, state, problem)
+
+
+def request_promotions(work: RunWork) -> None:
+    """Ask for the environments that nothing comes before."""
+    release = make_release(work, work.built)
+    if release:
+        request_first(work, release)
