@@ -1,0 +1,1 @@
+"""The door: the command line, the control plane and its HTTP API."""

@@ -1,0 +1,1 @@
+"""The command `shipline`: a thin client of the control plane's HTTP API."""

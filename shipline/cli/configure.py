@@ -1,0 +1,113 @@
+"""`shipline init`, `check`, `schema`: the file `shipline.yaml`; no control plane is needed."""
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from delivery.errors import ConfigurationError, NotFoundError
+from shipline.cli.errors import USAGE
+from shipline.cli.output import Document
+from shipline.cli.session import Session, recorded_address, work_tree
+
+FILE = "shipline.yaml"
+_READ_AT_MOST = 64_000_000
+"""Bytes; what is longer than a configuration may be is refused by its size, without filling the memory."""
+
+
+def init(session: Session) -> None:
+    """Write a commented first `shipline.yaml` fitted to what stands in the work tree.
+
+    Example: cd ~/src/shop && shipline init
+    """
+    from shipline.project_init import write
+
+    top = _folder(session)
+    made = write(top)
+    document = {"path": str(top / FILE), "services": list(made.services), "steps": list(made.steps)}
+    session.show(document, lambda one: _render_made(session, one))
+
+
+def check(
+    session: Session,
+    revision: Annotated[
+        str | None, typer.Argument(metavar="REV", help="Otherwise the file as it is in the work tree.")
+    ] = None,
+) -> None:
+    """Validate the configuration and show every problem with its place.
+
+    Example: shipline check --json
+    """
+    from delivery.config_reading import problems_as_text, read_configuration
+
+    content = configuration_content(_folder(session), revision)
+    try:
+        read_configuration(content)
+    except ConfigurationError as error:
+        problems = error.problems
+        if not problems:
+            raise
+        found = [{"where": one.where, "message": one.message, "hint": one.hint} for one in problems]
+        words = f"{problems_as_text(problems)}\n{error.message}"
+        session.show({"ok": False, "problems": found}, lambda _: session.say(words))
+        raise typer.Exit(USAGE) from None
+    session.show({"ok": True, "problems": []}, lambda _: session.say(f"{FILE} is good"))
+
+
+def schema(session: Session) -> None:
+    """Print the JSON Schema (2020-12) of `shipline.yaml`.
+
+    Example: shipline schema > shipline.schema.json
+    """
+    from delivery.config_schema import schema_text
+
+    del session  # with --json or without, the schema is the one document
+    print(schema_text(), end="")  # noqa: T201
+
+
+def check_before_start(session: Session, revision: str | None, *, dirty: bool) -> None:
+    """Find a wrong configuration before a control plane is started for it; one that runs looks for itself."""
+    named = session.project is not None and not Path(session.project).is_dir()
+    if named or os.environ.get("SHIPLINE_URL") or recorded_address(session.home):
+        return
+    from delivery.config_reading import read_configuration
+
+    read_configuration(configuration_content(_folder(session), None if dirty else revision or "HEAD"))
+
+
+def configuration_content(top: Path, revision: str | None) -> bytes:
+    """The bytes of `shipline.yaml` in a work tree, or at one of its revisions."""
+    content = _at_revision(top, revision) if revision else _in_work_tree(top / FILE)
+    if content is None:
+        place = f"{top} at {revision}" if revision else str(top)
+        raise NotFoundError(f"reading {FILE} of {place}: there is none", hint="write one with: shipline init")
+    return content
+
+
+def _folder(session: Session) -> Path:
+    return work_tree(Path(session.project) if session.project else Path.cwd())
+
+
+def _in_work_tree(path: Path) -> bytes | None:
+    try:
+        with path.open("rb") as file:
+            return file.read(_READ_AT_MOST)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        raise ConfigurationError(f"reading {path}: {(error.strerror or str(error)).lower()}") from error
+
+
+def _at_revision(top: Path, revision: str) -> bytes | None:
+    from delivery.adapters.git import GitRepository
+    from delivery.adapters.git.location import resolve
+
+    return GitRepository(top).read(resolve(top, revision), FILE)
+
+
+def _render_made(session: Session, made: Document) -> None:
+    session.say(f"wrote {made['path']}")
+    session.say(f"services: {', '.join(made['services']) or 'none; nothing is deployed'}")
+    session.say(f"steps: {', '.join(made['steps'])}")
+    session.say("read it, commit it, then: shipline plan")

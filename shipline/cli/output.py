@@ -1,0 +1,89 @@
+"""What people read: tables, short names, times. JSON for programs."""
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+Document = dict[str, Any]
+_SHORT = 12
+
+
+def emit(document: Any) -> None:  # noqa: ANN401  # any JSON value
+    """Print the one JSON document of a command; ASCII, so that no locale can spoil it."""
+    print(json.dumps(document, indent=2), flush=True)  # noqa: T201  # standard output is the contract
+
+
+def table(headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Print a table as wide as its content, folded only on a terminal that is narrower."""
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in headings:
+        made.add_column(heading, overflow="fold")
+    for row in rows:
+        made.add_row(*(_styled(Text(plain(cell))) for cell in row))
+    width = None if sys.stdout.isatty() or os.environ.get("COLUMNS") else 1000
+    console = Console(width=width, highlight=False, markup=False, soft_wrap=False)
+    with console.capture() as captured:
+        console.print(made)
+    print("\n".join(line.rstrip() for line in captured.get().splitlines()), flush=True)  # noqa: T201
+
+
+def plain(value: object) -> str:
+    """A value in a table; nothing for what is not known, and no control characters from outside."""
+    text = "" if value is None else str(value)
+    return "".join(character if character.isprintable() else " " for character in text)
+
+
+def short(digest_or_commit: object) -> str:
+    """Enough of a digest or commit for people to tell it from others."""
+    text = plain(digest_or_commit)
+    return text.removeprefix("sha256:")[:_SHORT]
+
+
+def moment(text: object) -> str:
+    """A time of the API to the second: `2026-03-01T12:00:00Z`."""
+    whole, dot, rest = plain(text).partition(".")
+    return f"{whole}Z" if dot and rest.endswith(("Z", "+00:00")) else whole.replace("+00:00", "Z")
+
+
+def duration(seconds: object) -> str:
+    """`0.4 s`, `1 min 20 s`, `3 h 5 min`, `2 d 4 h`."""
+    if not isinstance(seconds, int | float):
+        return ""
+    if round(seconds, 1) < 60:  # noqa: PLR2004  # a minute
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes_left = divmod(minutes, 60)
+    days, hours_left = divmod(hours, 24)
+    if days:
+        return f"{days} d {hours_left} h"
+    return f"{hours} h {minutes_left} min" if hours else f"{minutes} min {rest} s"
+
+
+def joined(values: Iterable[object] | None) -> str:
+    """Reasons in one cell."""
+    return "; ".join(plain(value) for value in values or ())
+
+
+_STYLES = {
+    "Completed": "green",
+    "Succeeded": "green",
+    "Cached": "green",
+    "healthy": "green",
+    "Failed": "red",
+    "Errored": "red",
+    "down": "red",
+    "degraded": "red",
+    "Refused": "yellow",
+    "Waiting": "yellow",
+}
+
+
+def _styled(text: Any) -> Any:  # noqa: ANN401  # rich is imported only where a table is printed
+    text.stylize(_STYLES.get(text.plain, ""))
+    return text

@@ -1,0 +1,78 @@
+"""`shipline plan`: what a run would do, and why."""
+
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+from shipline.cli.configure import check_before_start
+from shipline.cli.output import Document, joined, short, table
+from shipline.cli.session import Session
+
+Revision = Annotated[str | None, typer.Argument(metavar="REV", help="A branch, tag or commit; otherwise HEAD.")]
+Base = Annotated[str | None, typer.Option(metavar="REV", help="Compare with this instead of the base found by itself.")]
+Dirty = Annotated[
+    bool, typer.Option("--dirty", help="The work tree as it is, uncommitted changes too; reaches dev only.")
+]
+Only = Annotated[list[str] | None, typer.Option(metavar="STEP", help="Only these steps (repeat it, or use commas).")]
+Force = Annotated[
+    list[str] | None, typer.Option(metavar="SERVICE|all", help="Run this again although nothing changed for it.")
+]
+
+
+def plan(
+    session: Session,
+    revision: Revision = None,
+    *,
+    base: Base = None,
+    dirty: Dirty = False,
+    only: Only = None,
+    force: Force = None,
+) -> None:
+    """Show what would run, be skipped, be reused and be deployed, and why.
+
+    Example: shipline plan my-branch --base main
+    """
+    check_before_start(session, revision, dirty=dirty)
+    query = {
+        "revision": revision,
+        "base": base,
+        "dirty": dirty or None,
+        "only": ",".join(names(only)) or None,
+        "force": ",".join(names(force)) or None,
+    }
+    session.show(session.api.get(session.path("plan"), query), _render)
+
+
+def names(given: list[str] | None) -> list[str]:
+    """Names given one by one or with commas."""
+    return [name for one in given or [] for name in one.split(",") if name]
+
+
+def _render(plan: Document) -> None:
+    base = f"{short(plan['base'])} ({plan['base_because']})" if plan.get("base") else f"none ({plan['base_because']})"
+    version = f", version {plan['version']}" if plan.get("version") else ""
+    print(f"revision {short(plan['revision'])}{version}, base {base}, {len(plan['changed'])} changed files\n")  # noqa: T201
+    if plan["changed"]:
+        table(("CHANGE", "PATH"), [(one["change"], one["path"]) for one in plan["changed"][:_SHOWN_CHANGES]])
+        if len(plan["changed"]) > _SHOWN_CHANGES:
+            print(f"and {len(plan['changed']) - _SHOWN_CHANGES} more; all with --json")  # noqa: T201
+        print()  # noqa: T201
+    services = [(one["name"], "yes" if one["impacted"] else "no", joined(one["because"])) for one in plan["services"]]
+    _section(("SERVICE", "IMPACTED", "BECAUSE"), services)
+    steps = [(one["name"], one["service"], one["action"], joined(one["because"])) for one in plan["steps"]]
+    _section(("STEP", "SERVICE", "ACTION", "BECAUSE"), steps)
+    deploys = [(one["environment"], joined(one["waits_for"]) or "nothing") for one in plan["deploys"]]
+    if deploys:
+        table(("DEPLOYS TO", "WAITS FOR"), deploys)
+    else:
+        print("nothing is deployed")  # noqa: T201
+
+
+_SHOWN_CHANGES = 20
+
+
+def _section(headings: tuple[str, ...], rows: Sequence[Sequence[object]]) -> None:
+    if rows:
+        table(headings, rows)
+        print()  # noqa: T201

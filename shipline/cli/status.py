@@ -1,0 +1,55 @@
+"""`shipline status`: what runs where, since when, how it is, what waits and why."""
+
+from typing import Annotated
+
+import typer
+
+from shipline.cli.output import Document, moment, short, table
+from shipline.cli.session import Session
+
+_MEGABYTE = 1_000_000
+
+
+def status(
+    session: Session,
+    environment: Annotated[str | None, typer.Argument(metavar="ENV", help="Only this one.")] = None,
+) -> None:
+    """Show what runs where, since when, how it is, what waits and why.
+
+    Example: shipline status production
+    """
+    found = session.api.get(session.path("status"), {"environment": environment})
+    session.show(found, lambda one: _render(session, one))
+
+
+def _render(session: Session, found: Document) -> None:
+    rows = [row for one in found["environments"] for row in _rows(one)]
+    table(("ENVIRONMENT", "SERVICE", "VERSION", "ARTIFACT", "LIVE SINCE", "HEALTH", "PREVIOUS", "ADDRESS"), rows)
+    for environment in found["environments"]:
+        for line in _notes(environment):
+            session.say(line)
+    control = found.get("control_plane") or {}
+    if control.get("memory_bytes"):
+        session.say(f"control plane: {control['memory_bytes'] / _MEGABYTE:.0f} MB")
+
+
+def _rows(environment: Document) -> list[tuple[object, ...]]:
+    services = environment["services"]
+    return [_row(environment["name"], one) for one in services] or [(environment["name"], "nothing yet")]
+
+
+def _row(environment: str, one: Document) -> tuple[object, ...]:
+    version = one.get("version") or short(one["revision"])
+    since, before = moment(one["live_from"]), short(one["previous"])
+    return (environment, one["name"], version, short(one["digest"]), since, one["health"], before, one.get("address"))
+
+
+def _notes(environment: Document) -> list[str]:
+    """What waits and why, whether it is held, and where what runs is not what was recorded."""
+    name = environment["name"]
+    notes = [f"{name}: {one['id']} waits: {one['because']}" for one in environment["waiting"]]
+    if environment["hold"]:
+        notes.append(f"{name}: held: {environment['hold']['reason']}")
+    notes += [f"{name}: differs from the ledger: {one}" for one in environment.get("drift") or ()]
+    notes += [f"{name}: incident {one} is open" for one in environment.get("incidents") or ()]
+    return notes

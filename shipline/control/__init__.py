@@ -1,0 +1,1 @@
+"""The control plane: HTTP API, dispatcher, janitor and the supervision of its processes."""

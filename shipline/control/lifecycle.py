@@ -1,0 +1,163 @@
+"""Starting and stopping the control plane of a home: `shipline up` and `shipline down`."""
+
+import signal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from delivery.adapters import processes
+from delivery.adapters.processes import Launch, ProcessIdentity
+from delivery.errors import ConfigurationError, DeliveryError, PermanentError, TransientError
+from delivery.home import Home
+from shipline.control.state import ControlState, read_state, write_state
+
+_START_SECONDS = 180.0
+_STOP_SECONDS = 75.0
+"""More than the components' graces together."""
+_LOOK_SECONDS = 0.05
+_RESTARTS = 4
+"""After so many failed starts of one component, waiting on is of no use."""
+_STOP_ORDER = (("worker", signal.SIGTERM, 25.0), ("prefect", signal.SIGTERM, 10.0), ("postgresql", signal.SIGINT, 20.0))
+_SETTINGS = (
+    "SHIPLINE_HOST",
+    "SHIPLINE_PORT",
+    "SHIPLINE_PREFECT_PORT",
+    "SHIPLINE_DATABASE_URL",
+    "SHIPLINE_DATABASE_NAME",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class ControlPlaneState:
+    """A control plane that is ready."""
+
+    url: str
+    prefect_url: str
+    components: tuple[dict[str, Any], ...]
+    """`{name, state, version, url, pid, memory_bytes}` of each."""
+    started: bool
+    """False when it ran already."""
+
+
+def up(home: Home, say: Callable[[str], None] = lambda _: None) -> ControlPlaneState:
+    """Start the control plane unless it runs, and return when all of it is ready; `say` is told what goes on."""
+    begun = time.monotonic()
+    spawned = None if read_state(home).running else _spawn(home)
+    health = _wait_ready(home, spawned, say, begun + _START_SECONDS)
+    state = read_state(home)
+    started = spawned is not None and state.process == spawned  # somebody else may have been quicker
+    if started:
+        say(f"control plane ready after {time.monotonic() - begun:.1f} s: {state.url}, Prefect: {state.prefect_url}")
+    return ControlPlaneState(str(state.url), str(state.prefect_url), tuple(health["components"]), started)
+
+
+def run_in_foreground(home: Home) -> None:
+    """Be the control plane, for systemd and containers; returns after SIGTERM or SIGINT has stopped it in order."""
+    from shipline.control.process import serve
+    from shipline.control.settings import ControlSettings
+
+    serve(home, ControlSettings.from_environment())
+
+
+def down(home: Home, *, environments: bool = False) -> bool:
+    """Stop the control plane, also what a crashed one left; deployed services stay unless `environments`.
+
+    Gives whether anything ran.
+    """
+    state = read_state(home)
+    ran = state.running
+    if state.process and ran:
+        processes.stop(state.process, _STOP_SECONDS, leader_only=True)
+    ran = _stop_leftovers(home) or ran
+    if environments:
+        from delivery.adapters.local import stop_environments
+
+        stop_environments(home)
+    return ran
+
+
+def _spawn(home: Home) -> ProcessIdentity:
+    import os
+
+    from shipline.control.components import PYTHON, component_environment
+
+    home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    log = home.control_logs / "control.log"
+    log.parent.mkdir(parents=True, exist_ok=True)
+    processes.rotate(log)
+    given = {name: os.environ[name] for name in _SETTINGS if name in os.environ}
+    return processes.spawn(
+        Launch((*PYTHON, "-m", "shipline.control"), home.root, log, {**component_environment(home), **given})
+    )
+
+
+def _wait_ready(
+    home: Home, spawned: ProcessIdentity | None, say: Callable[[str], None], deadline: float
+) -> dict[str, Any]:
+    """The health document, once it says ready."""
+    told: dict[str, str] = {}
+    while True:
+        health = _health(read_state(home))
+        for one in health["components"] if health else []:
+            line = f"{one['name']}: {one['state']}{': ' + one['message'] if one['message'] else ''}"
+            if told.get(one["name"]) != line and one["state"] != "waiting":
+                say(line)
+            told[one["name"]] = line
+        if health and health["ready"]:
+            return health
+        failing = [told[one["name"]] for one in health["components"] if one["restarts"] > _RESTARTS] if health else []
+        _give_up(home, spawned, failing, deadline)
+        time.sleep(_LOOK_SECONDS)
+
+
+def _give_up(home: Home, spawned: ProcessIdentity | None, failing: list[str], deadline: float) -> None:
+    """Raise when waiting longer is of no use."""
+    doing = f"starting the control plane of {home.root}"
+    log = home.control_logs / "control.log"
+    if spawned and not processes.alive(spawned) and not _held(home):
+        raise PermanentError(f"{doing}: {processes.last_lines(log, 3) or 'it ended'}", hint=f"see {log}")
+    if failing:
+        raise PermanentError(f"{doing}: {'; '.join(failing)}", hint=f"see {log.parent}; stop it with: shipline down")
+    if time.monotonic() > deadline:
+        raise TransientError(f"{doing}: not ready in time", hint=f"see {log.parent}")
+
+
+def _held(home: Home) -> bool:
+    """Whether somebody is, or is about to be, this home's control plane."""
+    from shipline.control.process import only_one
+
+    try:
+        with only_one(home):
+            return False
+    except ConfigurationError:
+        return True
+
+
+def _health(state: ControlState) -> dict[str, Any] | None:
+    """What the control plane says of itself; None while it does not answer."""
+    from shipline.cli.client import Address, Client
+
+    if not (state.url and state.running):
+        return None
+    try:
+        found = Client(Address(state.url, ""), seconds=5).get("/health")
+    except DeliveryError:
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def _stop_leftovers(home: Home) -> bool:
+    """End what a control plane that was killed left behind; whether there was anything."""
+    from deployments.flow_processes import end_flow_processes, flow_processes
+
+    state = read_state(home)
+    left = {name: one for name, one in state.components.items() if processes.alive(one)}
+    for name, number, grace in _STOP_ORDER:
+        if name in left:
+            processes.stop(left[name], grace, number=number, leader_only=True)
+    engines = flow_processes(home=home.root)
+    end_flow_processes(engines, 5.0)
+    if state.process or state.components:
+        write_state(home, ControlState(ports=state.ports))
+    return bool(left or engines)

@@ -1,0 +1,101 @@
+"""From a database that answers to an open HTTP API: migrate, connect, serve, dispatch."""
+
+import asyncio
+import logging
+import math
+import time
+from collections.abc import Callable
+from typing import Any
+
+from fastapi import FastAPI
+
+from delivery.errors import DeliveryError
+from delivery.home import Home
+from shipline.control.components import prepare_database
+from shipline.control.control import Control
+from shipline.control.credentials import api_token
+from shipline.control.door import Door
+from shipline.control.plane import ControlPlane
+from shipline.control.settings import ControlSettings
+
+_logger = logging.getLogger("shipline.control")
+_MIGRATION_PAUSE_SECONDS = 1.0
+_DISPATCH_SECONDS = 0.5
+_THOROUGH_SECONDS = 5.0
+"""Between two looks at what waits for time or people."""
+
+
+async def open_api(plane: ControlPlane, door: Door, settings: ControlSettings) -> None:
+    """Migrate the database and open the whole API as soon as it answers, then dispatch until cancelled."""
+    create_app = await asyncio.to_thread(_imported_api)
+    if not settings.database_url:
+        await plane.supervisor.until_ready("postgresql")
+    control = await _connected(plane, settings)
+    door.application = create_app(control, api_token(plane.home), plane.health)
+    plane.opened = True
+    await asyncio.to_thread(_start_environments, plane.home)
+    await _dispatch(control)
+
+
+def _imported_api() -> Callable[[Control, str, Callable[[], dict[str, Any]]], FastAPI]:
+    """Takes a second, on a thread, while PostgreSQL starts."""
+    from shipline.control.api import create_app
+
+    return create_app
+
+
+def _control(plane: ControlPlane) -> Control:
+    from delivery.adapters.embedded import connect
+
+    return Control(connect(plane.home), plane.flow_runs)
+
+
+async def _dispatch(control: Control) -> None:
+    """Look at what is to be done, until cancelled."""
+    from shipline.control.dispatcher import tick
+
+    looked_thoroughly = -math.inf
+    while True:
+        thorough = time.monotonic() - looked_thoroughly > _THOROUGH_SECONDS
+        if thorough:
+            looked_thoroughly = time.monotonic()
+        try:
+            await asyncio.to_thread(tick, control, thorough=thorough)
+            if thorough:
+                await asyncio.to_thread(_publish, control)
+        except DeliveryError as error:
+            _logger.warning("dispatching: %s", error.message)
+        except Exception:  # our own mistake in one tick must not take the control plane down
+            _logger.exception("dispatching")
+        await asyncio.sleep(_DISPATCH_SECONDS)
+
+
+def _publish(control: Control) -> None:
+    from delivery.adapters.published_heads import publish_heads
+
+    publish_heads(control.ports.home, control.ports.ledger.streams())
+
+
+async def _connected(plane: ControlPlane, settings: ControlSettings) -> Control:
+    """The ports on a migrated database; tries again until that works."""
+    while True:
+        try:
+            await asyncio.to_thread(prepare_database, plane.home, settings)
+            control = await asyncio.to_thread(_control, plane)
+        except DeliveryError as error:
+            plane.message = error.message
+            _logger.warning("%s", error.message)
+            await asyncio.sleep(_MIGRATION_PAUSE_SECONDS)
+        else:
+            plane.message = ""
+            return control
+
+
+def _start_environments(home: Home) -> None:
+    """After a reboot; what runs already goes on."""
+    from delivery.adapters.local import start_environments
+
+    try:
+        start_environments(home)
+    except DeliveryError as error:
+        _logger.warning("starting deployed services: %s", error.message)

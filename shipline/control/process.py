@@ -1,0 +1,131 @@
+"""The control plane's process: supervises its components, migrates the database and serves the HTTP API."""
+
+import asyncio
+import os
+import signal
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager, nullcontext
+from dataclasses import replace
+
+import uvicorn
+from filelock import FileLock, Timeout
+
+# With SQLAlchemy, before any thread starts: two that import it at once may each see half of it.
+import delivery.adapters.postgresql.provision  # noqa: F401
+from delivery.adapters.processes import ProcessIdentity, identify
+from delivery.errors import ConfigurationError
+from delivery.home import Home
+from deployments.flow_processes import end_flow_processes, flow_processes
+from deployments.prefect_placement import PrefectPlacement
+from shipline.control.components import PrefectServer, Worker, database_component
+from shipline.control.credentials import api_token, prefect_auth
+from shipline.control.door import Door, starting
+from shipline.control.opening import open_api
+from shipline.control.plane import ControlPlane
+from shipline.control.settings import ControlSettings, free_port, listen
+from shipline.control.state import ControlState, read_state, write_state
+from shipline.control.supervision import Supervisor
+
+_FLOW_RUN_GRACE_SECONDS = 5.0
+
+
+def serve(home: Home, settings: ControlSettings) -> None:
+    """Run the control plane of a home until SIGTERM or SIGINT; ConfigurationError when one runs already."""
+    home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with only_one(home):
+        earlier = read_state(home)
+        with closing(listen(settings, earlier.ports.get("api"))) as listening:
+            state = _opening_state(earlier, settings, listening)
+            asyncio.run(_run(home, settings, state, listening))
+
+
+@contextmanager
+def only_one(home: Home) -> Iterator[None]:
+    """Hold the home's lock. The kernel drops it with its holder, however that ended, so it is never stale."""
+    try:
+        with FileLock(home.root / "control.lock", timeout=0):
+            yield
+    except Timeout as error:
+        raise ConfigurationError(
+            f"starting the control plane of {home.root}: it runs already", hint="stop it with: shipline down"
+        ) from error
+
+
+class _Server(uvicorn.Server):
+    """Uvicorn, leaving signals to us."""
+
+    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]  # also a context manager
+        return nullcontext()
+
+
+def _opening_state(earlier: ControlState, settings: ControlSettings, listening: socket.socket) -> ControlState:
+    """Addresses of this start; those of processes that are adopted stay."""
+    port = listening.getsockname()[1]
+    adopted = earlier.ports.get("prefect") if "prefect" in earlier.components else None
+    prefect_port = adopted or free_port(settings.prefect_port, earlier.ports.get("prefect"))
+    return ControlState(
+        process=identify(os.getpid()),
+        url=f"http://{settings.host}:{port}",
+        prefect_url=f"http://127.0.0.1:{prefect_port}",
+        ports={"api": port, "prefect": prefect_port},
+        components=earlier.components,
+    )
+
+
+def _plane(home: Home, settings: ControlSettings, state: ControlState) -> ControlPlane:
+    api_token(home)
+    prefect = PrefectServer(home, state.ports["prefect"])
+    database = database_component(home, settings)
+    components = [
+        *([database] if database else []),
+        prefect.component(needs=(database.name,) if database else ()),
+        Worker(home, prefect.url).component(needs=(database.name,) if database else ()),
+    ]
+
+    def remember(running: Mapping[str, ProcessIdentity]) -> None:
+        write_state(home, replace(state, components=running))
+
+    return ControlPlane(
+        home=home,
+        url=str(state.url),
+        prefect_url=prefect.url,
+        flow_runs=PrefectPlacement(f"{prefect.url}/api", prefect_auth(home)),
+        supervisor=Supervisor(components, state.components, remember),
+        pid=os.getpid(),
+    )
+
+
+async def _run(home: Home, settings: ControlSettings, state: ControlState, listening: socket.socket) -> None:
+    """Start, serve until told to stop, stop in order: API, worker, Prefect, PostgreSQL."""
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stopping.set)
+    write_state(home, state)
+    plane = await asyncio.to_thread(_plane, home, settings, state)
+    door = Door(starting(plane))
+    server = _Server(
+        uvicorn.Config(door, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+    )
+    supervising = asyncio.create_task(plane.supervisor.run())
+    opening = asyncio.create_task(open_api(plane, door, settings))
+    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    told = asyncio.create_task(stopping.wait())
+    await asyncio.wait({told, serving, supervising, opening}, return_when=asyncio.FIRST_COMPLETED)
+    server.should_exit = True
+    served = await asyncio.gather(serving, return_exceptions=True)
+    for task in (told, opening, supervising):
+        task.cancel()
+    kept = await asyncio.gather(opening, supervising, return_exceptions=True)
+    await _stop(plane)
+    write_state(home, ControlState(ports=state.ports))
+    for problem in (*served, *kept):
+        if isinstance(problem, Exception):
+            raise problem
+
+
+async def _stop(plane: ControlPlane) -> None:
+    await plane.supervisor.stop()
+    strays = await asyncio.to_thread(flow_processes, home=plane.home.root)
+    await asyncio.to_thread(end_flow_processes, strays, _FLOW_RUN_GRACE_SECONDS)
+    plane.flow_runs.close()

@@ -1,0 +1,59 @@
+"""Projects: registering a source once, and keeping its mirror current."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import JsonValue
+
+from delivery.actor import Actor
+from delivery.adapters.git import SourceMirror, identify, is_url, require_history
+from delivery.connections import Connections
+from delivery.errors import ConfigurationError
+from delivery.ledger import Draft
+
+
+def register(connections: Connections, location: str, slug: str | None, actor: Actor) -> dict[str, JsonValue]:
+    """The project of a location; two clones of one source are one project, whose slug stays.
+
+    A known project that is found in another place is read from there from then on.
+    """
+    identity = identify(location)
+    if not is_url(location):
+        require_history(location)
+    known = connections.ledger.rows("projects", source=identity.source)
+    name = str(known[0]["slug"]) if known else _free_slug(connections, slug or identity.slug)
+    if slug and slug != name:
+        raise ConfigurationError(f"registering {location}: its source is already project '{name}'")
+    if not known or known[0]["location"] != identity.location:
+        body: dict[str, JsonValue] = {
+            "slug": name,
+            "source": identity.source,
+            "default_branch": identity.default_branch,
+            "location": identity.location,
+        }
+        draft = Draft("project.registered", body, actor, connections.clock.now())
+        connections.ledger.append(name, [draft])
+    return project_document(connections.ledger.rows("projects", slug=name)[0])
+
+
+def project_document(row: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """A project as the API shows it."""
+    return {name: row[name] for name in ("slug", "source", "default_branch", "location")}
+
+
+def fetch(connections: Connections, project: str) -> tuple[SourceMirror, str]:
+    """Bring the mirror up to date; the mirror and the location that it was fetched from."""
+    location = str(connections.ledger.rows("projects", slug=project)[0]["location"])
+    mirror = SourceMirror(connections.home.source(project))
+    mirror.fetch(location if "://" in location else Path(location))
+    return mirror, location
+
+
+def _free_slug(connections: Connections, wanted: str) -> str:
+    taken = {str(row["slug"]) for row in connections.ledger.rows("projects")}
+    return next(name for name in _candidates(wanted) if name not in taken)
+
+
+def _candidates(wanted: str) -> Iterator[str]:
+    yield wanted
+    yield from (f"{wanted[:36]}-{number}" for number in range(2, 10_000))

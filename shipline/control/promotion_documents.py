@@ -1,0 +1,104 @@
+"""Promotions as the API shows them."""
+
+from pydantic import JsonValue
+
+from delivery.connections import Connections
+from delivery.errors import DeliveryError
+from delivery.ledger import utc_text
+from delivery.promoting.accepting import policy_version
+from delivery.promoting.approving import what_changes
+from delivery.promoting.changes import service_changes
+from delivery.promoting.judging import approvals_for, judge, release_services
+from delivery.promotion import Phase, Promotion, ServiceChange
+from shipline.control.control import Control
+
+
+def promotion_document(control: Control, promotion: Promotion) -> dict[str, JsonValue]:
+    """`shipline promote --json`."""
+    connections = control.ports
+    return {
+        "id": promotion.id,
+        "project": promotion.project,
+        "environment": promotion.environment,
+        "state": promotion.phase.value,
+        "kind": promotion.kind.value,
+        "because": promotion.because,
+        "services": [
+            {"name": one.service, "from": one.previous_artifact, "to": one.artifact}
+            for one in _changes(connections, promotion)
+        ],
+        "reasons": list(reasons(connections, promotion)),
+        "release": promotion.release,
+        "candidate": promotion.candidate,
+        "rollback_of": promotion.rollback_of,
+        "rolled_back_by": promotion.rolled_back_by,
+        "finished": promotion.phase.final,
+        "url": url_of(control, promotion),
+    }
+
+
+def reasons(connections: Connections, promotion: Promotion) -> tuple[str, ...]:
+    """Why it stands where it stands; for a waiting one, what every gate says at this moment."""
+    if promotion.phase is not Phase.WAITING:
+        return (promotion.because,)
+    judgement = judge(connections, promotion)
+    return judgement.refusals or judgement.waits or ("every gate passes now; it is about to go on",)
+
+
+def url_of(control: Control, promotion: Promotion) -> str | None:
+    """The page of the flow run that shows its form, or that worked on it last."""
+    start = control.ports.operations.load("flow_runs", promotion.id)
+    flow_run = promotion.flow_run or (str(start["flow_run"]) if start else None)
+    return control.flow_runs.url(flow_run) if flow_run else None
+
+
+def _changes(connections: Connections, promotion: Promotion) -> tuple[ServiceChange, ...]:
+    if promotion.changes or promotion.phase.final:
+        return promotion.changes
+    try:
+        return service_changes(connections, promotion)
+    except DeliveryError:
+        return ()
+
+
+def approval_document(control: Control, promotion: Promotion) -> dict[str, JsonValue]:
+    """`shipline approvals --json`: what waits for a person, and everything that person should see."""
+    connections = control.ports
+    policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
+    services = release_services(connections, promotion.project, promotion.release)
+    return {
+        "id": promotion.id,
+        "environment": promotion.environment,
+        "release": promotion.release,
+        "candidate": promotion.candidate,
+        "digests": {name: one["artifact"] for name, one in services.items()},
+        "requested_at": utc_text(promotion.requested_at),
+        "expires_at": utc_text(promotion.expires_at) if promotion.expires_at else None,
+        "requires": policy.terms.approvals,
+        "given": [
+            {"approver": one.approver, "evidence": one.evidence, "at": utc_text(one.at), "comment": one.comment}
+            for one in approvals_for(connections, promotion)
+        ],
+        "changes": what_changes(connections, promotion),
+        "url": url_of(control, promotion),
+    }
+
+
+def history_document(connections: Connections, promotion: Promotion) -> dict[str, JsonValue]:
+    """One line of `shipline history --json`."""
+    return {
+        "id": promotion.id,
+        "environment": promotion.environment,
+        "kind": promotion.kind.value,
+        "state": promotion.phase.value,
+        "because": promotion.because,
+        "release": promotion.release,
+        "requested_at": utc_text(promotion.requested_at),
+        "started_at": utc_text(promotion.started_at) if promotion.started_at else None,
+        "live_from": utc_text(promotion.live_at) if promotion.live_at else None,
+        "finished_at": utc_text(promotion.finished_at) if promotion.finished_at else None,
+        "by": promotion.requested_by.subject,
+        "approvals": [one.approver for one in approvals_for(connections, promotion) if one.decision == "approve"],
+        "rollback_of": promotion.rollback_of,
+        "caused_by_incident": promotion.caused_by_incident,
+    }

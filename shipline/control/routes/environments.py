@@ -1,0 +1,120 @@
+"""Environments: what runs, what waits, holds, history, incidents."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from fastapi import APIRouter, Request
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from delivery.connections import Connections
+from delivery.errors import NotFoundError
+from delivery.gate import Verdict
+from delivery.ledger import Draft
+from delivery.promoting.accepting import policies_in_force
+from delivery.promoting.judging import judge
+from delivery.promoting.turn import read_promotions
+from delivery.promotion import Phase
+from shipline.control.access import Acting, Caller, Ports, Project
+from shipline.control.answers import require
+from shipline.control.environment_documents import hold_document, incident_document, status_documents
+from shipline.control.promotion_documents import approval_document, history_document
+
+router = APIRouter(tags=["environments"])
+
+
+class Hold(BaseModel):
+    """Why no automation may move an environment."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str
+
+
+class Closing(BaseModel):
+    """Why an incident is over."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = "closed by a person"
+
+
+@router.get("/projects/{project}/status")
+def status(request: Request, ports: Ports, project: Project, environment: str | None = None) -> dict[str, JsonValue]:
+    """What runs where, since when, how it is, what waits and why."""
+    if environment is not None:
+        _require_environment(ports, project, environment)
+    health: dict[str, Any] = request.app.state.health()
+    memory = sum(one.get("memory_bytes") or 0 for one in health["components"])
+    return {
+        "project": project,
+        "environments": status_documents(ports, project, environment),
+        "control_plane": {"memory_bytes": memory, "components": health["components"]},
+    }
+
+
+@router.put("/projects/{project}/environments/{environment}/hold")
+def hold(environment: str, body: Hold, ports: Ports, project: Project, caller: Caller) -> dict[str, JsonValue]:
+    """No automation moves this environment from now on."""
+    _require_environment(ports, project, environment)
+    _tell(
+        ports,
+        project,
+        Draft("environment.held", {"environment": environment, "reason": body.reason}, caller, ports.clock.now()),
+    )
+    return {"environment": environment, "hold": hold_document(ports, project, environment)}
+
+
+@router.delete("/projects/{project}/environments/{environment}/hold")
+def unhold(environment: str, ports: Ports, project: Project, caller: Caller) -> dict[str, JsonValue]:
+    """Automation may move it again."""
+    _require_environment(ports, project, environment)
+    _tell(ports, project, Draft("environment.released", {"environment": environment}, caller, ports.clock.now()))
+    return {"environment": environment, "hold": None}
+
+
+@router.get("/projects/{project}/approvals")
+def approvals(acting: Acting, project: Project) -> list[dict[str, JsonValue]]:
+    """What waits for a person."""
+    ports = acting.ports
+    waiting = read_promotions(ports, project=project, phase=Phase.WAITING.value)
+    return [approval_document(acting, one) for one in waiting if judge(ports, one).asks_a_person]
+
+
+@router.get("/projects/{project}/history")
+def history(
+    ports: Ports, project: Project, environment: str | None = None, since: datetime | None = None
+) -> list[dict[str, JsonValue]]:
+    """The ledger's promotions, newest first; a time without a zone is UTC."""
+    equal = {"environment": environment} if environment else {}
+    found = read_promotions(ports, order="-sequence", project=project, **equal)
+    begin = since.replace(tzinfo=since.tzinfo or UTC) if since else None
+    return [history_document(ports, one) for one in found if begin is None or one.requested_at >= begin]
+
+
+@router.get("/projects/{project}/incidents")
+def incidents(ports: Ports, project: Project) -> list[dict[str, JsonValue]]:
+    """Open and past incidents, newest first."""
+    return [incident_document(row) for row in ports.ledger.rows("incidents", order="-opened_at", project=project)]
+
+
+@router.post("/incidents/{incident}/close")
+def close_incident(incident: str, body: Closing, ports: Ports, caller: Caller) -> dict[str, JsonValue]:
+    """Close an incident that no release will close by itself."""
+    rows = ports.ledger.rows("incidents", id=incident)
+    if not rows:
+        raise NotFoundError(f"no incident '{incident}'", hint="shipline incidents lists them")
+    if rows[0]["state"] == "resolved":
+        require(Verdict("close", (f"incident {incident} is resolved already",)))
+    fields: dict[str, JsonValue] = {"id": incident, "resolved_by": caller.subject, "resolution": body.reason}
+    _tell(ports, str(rows[0]["project"]), Draft("incident.resolved", fields, caller, ports.clock.now()))
+    return incident_document(ports.ledger.rows("incidents", id=incident)[0])
+
+
+def _tell(ports: Connections, project: str, draft: Draft) -> None:
+    ports.ledger.append(project, [draft])
+
+
+def _require_environment(ports: Connections, project: str, environment: str) -> None:
+    known = [one.environment for one in policies_in_force(ports, project)]
+    if environment not in known:
+        raise NotFoundError(f"no environment '{environment}'", hint=f"environments: {', '.join(known) or 'none yet'}")

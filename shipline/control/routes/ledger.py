@@ -1,0 +1,67 @@
+"""The ledger: checked, rebuilt, reconciled, taken out and brought in."""
+
+import asyncio
+from collections.abc import Iterator
+
+from fastapi import APIRouter, Request
+from fastapi.responses import StreamingResponse
+from pydantic import JsonValue
+
+from delivery.adapters.published_heads import read_heads
+from delivery.errors import ConfigurationError
+from delivery.ledger_transfer import export_lines, import_lines
+from delivery.ledger_verification import verify
+from shipline.control.access import Acting, Ports, Project
+from shipline.control.reconciling import reconcile
+
+router = APIRouter(tags=["ledger"])
+MOST_IMPORT_BYTES = 64 * 1024 * 1024
+
+
+@router.get("/ledger/verify")
+def verify_ledger(ports: Ports) -> dict[str, JsonValue]:
+    """Check every entry of every chain."""
+    found = verify(ports.ledger, read_heads(ports.home))
+    return {
+        "ok": found.ok,
+        "rows": found.rows,
+        "head": {stream: {"sequence": head[0], "digest": head[1]} for stream, head in found.heads.items()},
+        "broken": [{"stream": one.stream, "sequence": one.sequence, "reason": one.reason} for one in found.broken],
+    }
+
+
+@router.post("/ledger/rebuild")
+def rebuild(ports: Ports) -> dict[str, JsonValue]:
+    """Make the projections anew from the entries."""
+    ports.ledger.rebuild()
+    return {"ok": True, "rows": sum(head[0] for head in ports.ledger.streams().values())}
+
+
+@router.post("/ledger/reconcile")
+def reconcile_ledger(acting: Acting) -> dict[str, JsonValue]:
+    """Append what Prefect's history knows and the ledger missed."""
+    appended = reconcile(acting)
+    return {"ok": True, "rows": sum(head[0] for head in acting.ports.ledger.streams().values()), "appended": appended}
+
+
+@router.get("/projects/{project}/ledger/export")
+def export(ports: Ports, project: Project) -> StreamingResponse:
+    """Every entry of the project as JSON Lines."""
+    return StreamingResponse(_lines(export_lines(ports.ledger, [project])), media_type="application/jsonl")
+
+
+@router.post("/projects/{project}/ledger/import")
+async def bring_in(request: Request, ports: Ports, project: Project) -> dict[str, JsonValue]:
+    """Append JSON Lines; nothing when any line is bad."""
+    content = bytearray()
+    async for piece in request.stream():
+        content += piece
+        if len(content) > MOST_IMPORT_BYTES:
+            raise ConfigurationError(f"importing: more than {MOST_IMPORT_BYTES} bytes", hint="import it in parts")
+    done = await asyncio.to_thread(import_lines, ports.ledger, project, bytes(content).splitlines())
+    rows = ports.ledger.streams().get(project, (0, ""))[0]
+    return {"ok": True, "rows": rows, "appended": done.appended, "skipped": done.known + done.left_out}
+
+
+def _lines(lines: Iterator[str]) -> Iterator[bytes]:
+    return (line.encode() + b"\n" for line in lines)

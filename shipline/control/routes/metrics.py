@@ -1,0 +1,38 @@
+"""DORA's metrics over the ledger."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import JsonValue
+
+from delivery.dora import measure
+from delivery.dora_question import parse_question
+from delivery.dora_rows import read_history
+from shipline.control.access import Ports, Project
+
+router = APIRouter(tags=["metrics"])
+
+
+@router.get("/projects/{project}/dora")
+def dora(  # noqa: PLR0917  # query parameters
+    ports: Ports,
+    project: Project,
+    environment: str | None = None,
+    service: str | None = None,
+    start: Annotated[str | None, Query(alias="from")] = None,
+    to: str | None = None,
+    edition: str | None = None,
+    variant: str | None = None,
+) -> dict[str, JsonValue]:
+    """The five metrics, each with the rows behind it."""
+    asked = {
+        "environment": environment,
+        "service": service,
+        "from": start,
+        "to": to,
+        "edition": edition,
+        "variant": variant,
+    }
+    now = ports.clock.now()
+    rows = (ports.ledger.rows(table, project=project) for table in ("deployments", "commits", "incidents"))
+    return measure(read_history(*rows), parse_question(asked, now), now)

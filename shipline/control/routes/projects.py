@@ -1,0 +1,56 @@
+"""Projects, and plans of their revisions."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from delivery.plan import plan_document
+from shipline.control.access import Caller, Ports, Project
+from shipline.control.planning import Asked, plan
+from shipline.control.projects import project_document, register
+
+Names = Annotated[str, Query(description="Names, separated by commas; for `force` also `all`.")]
+
+router = APIRouter(tags=["projects"])
+
+
+class Registration(BaseModel):
+    """Where a project's source is: a work tree's folder or a URL."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    location: str
+    slug: str | None = None
+
+
+@router.post("/projects")
+def add(body: Registration, ports: Ports, caller: Caller) -> dict[str, JsonValue]:
+    """Register a project; the same source again is the same project."""
+    return register(ports, body.location, body.slug, caller)
+
+
+@router.get("/projects")
+def list_projects(ports: Ports) -> list[dict[str, JsonValue]]:
+    """Every registered project."""
+    return [project_document(row) for row in ports.ledger.rows("projects", order="slug")]
+
+
+@router.get("/projects/{project}/plan")
+def show_plan(  # query parameters
+    ports: Ports,
+    project: Project,
+    revision: str | None = None,
+    base: str | None = None,
+    *,
+    dirty: bool = False,
+    only: Names = "",
+    force: Names = "",
+) -> dict[str, JsonValue]:
+    """What a run would do, and why."""
+    asked = Asked(revision, base, dirty, _names(only), _names(force))
+    return plan_document(plan(ports, project, asked))
+
+
+def _names(text: str) -> list[str]:
+    return [name for name in text.split(",") if name]

@@ -1,0 +1,125 @@
+"""Promotions, rollbacks and people's decisions."""
+
+from typing import Literal
+
+import uuid6
+from fastapi import APIRouter
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+from delivery.actor import Actor
+from delivery.gate import Verdict
+from delivery.promoting.approving import Decision
+from delivery.promoting.deciding import decide
+from delivery.promoting.stopping import abort, retry
+from delivery.promoting.turn import read_promotion
+from shipline.control import dispatcher
+from shipline.control.access import Acting, Caller, Project
+from shipline.control.answers import require
+from shipline.control.control import Control
+from shipline.control.promoting import promote, roll_back
+from shipline.control.promotion_documents import promotion_document
+from shipline.control.routes.runs import Reason
+
+router = APIRouter(tags=["promotions"])
+
+
+class PromotionRequest(BaseModel):
+    """A release, a revision, a version or a digest, and where it is to go."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    what: str
+    environment: str
+    replace: bool = False
+    request: str | None = None
+
+
+class RollbackRequest(BaseModel):
+    """Which environment goes back, and how far."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    environment: str
+    to: str | None = None
+    service: str | None = None
+    request: str | None = None
+
+
+class DecisionRequest(BaseModel):
+    """A person's yes or no."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    decision: Literal["approve", "reject"]
+    comment: str = Field("", max_length=2000)
+    person: str | None = Field(None, max_length=200)
+
+
+@router.post("/projects/{project}/promotions", status_code=201)
+def request_promotion(body: PromotionRequest, acting: Acting, project: Project, caller: Caller) -> dict[str, JsonValue]:
+    """Ask for a release in an environment."""
+    request = body.request or str(uuid6.uuid7())
+    found = promote(acting.ports, project, body.what, body.environment, caller, request=request, replace_=body.replace)
+    return promotion_document(acting, found)
+
+
+@router.post("/projects/{project}/rollbacks", status_code=201)
+def request_rollback(body: RollbackRequest, acting: Acting, project: Project, caller: Caller) -> dict[str, JsonValue]:
+    """Ask for a previously verified release again."""
+    request = body.request or str(uuid6.uuid7())
+    found = roll_back(
+        acting.ports, project, body.environment, caller, to=body.to, service=body.service, request=request
+    )
+    return promotion_document(acting, found)
+
+
+@router.get("/promotions/{promotion}")
+def show(promotion: str, acting: Acting) -> dict[str, JsonValue]:
+    """A promotion as it stands now."""
+    return promotion_document(acting, read_promotion(acting.ports, promotion))
+
+
+@router.post("/promotions/{promotion}/decision")
+def decide_promotion(promotion: str, body: DecisionRequest, acting: Acting, caller: Caller) -> dict[str, JsonValue]:
+    """Record a decision and wake the promotion; refused when it has ended or waits for nobody."""
+    person = Actor("person", body.person, "none") if body.person else caller
+    verdict = decide(
+        acting.ports, read_promotion(acting.ports, promotion), Decision(body.decision, person, body.comment)
+    )
+    require(verdict)
+    now = read_promotion(acting.ports, promotion)
+    if not now.phase.final or now.flow_run:
+        _wake(acting, promotion)
+    return {
+        "id": promotion,
+        "decision": body.decision,
+        "approver": person.subject,
+        "evidence": person.evidence,
+        "promotion_state": now.phase.value,
+    }
+
+
+@router.post("/promotions/{promotion}/retry")
+def retry_promotion(promotion: str, acting: Acting, caller: Caller) -> dict[str, JsonValue]:
+    """Continue an Errored promotion under its id."""
+    return _after(acting, promotion, retry(acting.ports, read_promotion(acting.ports, promotion), caller))
+
+
+@router.post("/promotions/{promotion}/abort")
+def abort_promotion(promotion: str, body: Reason, acting: Acting, caller: Caller) -> dict[str, JsonValue]:
+    """Stop a promotion that has not rolled out; a flow run that shows its form sees so and ends."""
+    ended = _after(acting, promotion, abort(acting.ports, read_promotion(acting.ports, promotion), body.reason, caller))
+    if ended["finished"]:
+        _wake(acting, promotion)
+    return ended
+
+
+def _after(acting: Control, promotion: str, verdict: Verdict) -> dict[str, JsonValue]:
+    require(verdict)
+    return promotion_document(acting, read_promotion(acting.ports, promotion))
+
+
+def _wake(acting: Control, promotion: str) -> None:
+    """Best effort: the dispatcher's next look does the same."""
+    with dispatcher.alone(promotion):
+        dispatcher.wake(acting, read_promotion(acting.ports, promotion))

@@ -1,0 +1,109 @@
+"""Runs: asking for one, looking at it, its logs, retry and abort."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from fastapi import APIRouter, Response
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from delivery.connections import Connections
+from delivery.errors import ConfigurationError
+from delivery.gate import Verdict
+from delivery.promoting.turn import read_promotions
+from delivery.run import RunState
+from delivery.running.work import read_run
+from shipline.control.access import Acting, Caller, Ports, Project
+from shipline.control.answers import require
+from shipline.control.planning import Asked, start_run
+from shipline.control.run_documents import run_document
+
+router = APIRouter(tags=["runs"])
+MOST_LOG_BYTES = 256 * 1024
+
+
+class RunRequest(BaseModel):
+    """What to run, and how much of it."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    revision: str | None = None
+    base: str | None = None
+    dirty: bool = False
+    only: list[str] = []
+    force: list[str] = []
+    fail_fast: bool | None = None
+    request: str | None = None
+
+
+class Reason(BaseModel):
+    """Why somebody stops something."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: str = "no reason given"
+
+
+@router.post("/projects/{project}/runs", status_code=201)
+def request_run(body: RunRequest, acting: Acting, project: Project, caller: Caller) -> dict[str, str]:
+    """Ask for a revision to be verified, built and promoted as far as it may go without a person."""
+    return {"id": start_run(acting, project, Asked(**body.model_dump()), caller).id}
+
+
+@router.get("/runs/{run}")
+def show(run: str, acting: Acting) -> dict[str, JsonValue]:
+    """A run, its steps, artifacts and promotions, as they stand now."""
+    return run_document(acting, read_run(acting.ports, run))
+
+
+@router.get("/runs/{run}/logs")
+def logs(run: str, ports: Ports, step: str | None = None, offset: int = 0) -> Response:
+    """A piece of a log from a byte on; headers say where the next begins and whether it ends there."""
+    file, finished = _log(ports, run, step)
+    content = b""
+    if file.is_file():
+        with file.open("rb") as log:
+            log.seek(offset)
+            content = log.read(MOST_LOG_BYTES)
+    ended = finished and len(content) < MOST_LOG_BYTES
+    headers = {"X-Next-Offset": str(offset + len(content)), "X-Finished": str(ended).lower()}
+    return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
+
+
+@router.post("/runs/{run}/retry")
+def retry(run: str, acting: Acting) -> dict[str, JsonValue]:
+    """Continue an Errored run under its id: what it finished is reused."""
+    ports = acting.ports
+    found = read_run(ports, run)
+    if found.state is not RunState.ERRORED:
+        require(Verdict("retry", (f"run {run} is {found.state}; only an Errored one can be retried",)))
+    asked = replace(found, state=RunState.QUEUED, problem="", verified_at=None, abort_requested=None)
+    again = replace(asked, attempt=found.attempt + 1)
+    ports.operations.save("runs", run, found.project, again.document())
+    return run_document(acting, again)
+
+
+@router.post("/runs/{run}/abort")
+def abort(run: str, body: Reason, acting: Acting, caller: Caller) -> dict[str, JsonValue]:
+    """Stop a run: its steps are killed; what it promoted already goes its own way."""
+    ports = acting.ports
+    found = read_run(ports, run)
+    if found.verified_at is not None:
+        require(Verdict("abort", (f"run {run} has ended: {found.state}",)))
+    asked = replace(found, abort_requested=f"aborted by {caller.subject}: {body.reason}")
+    ports.operations.save("runs", run, found.project, asked.document())
+    return run_document(acting, asked)
+
+
+def _log(ports: Connections, run: str, step: str | None) -> tuple[Path, bool]:
+    """The log file of a step of a run, or of a promotion, and whether nothing is added any more."""
+    promotions = read_promotions(ports, id=run)
+    if promotions:
+        return ports.home.run_logs(promotions[0].id) / "promotion.log", promotions[0].phase.final
+    found = read_run(ports, run)
+    if step is None:
+        return ports.home.run_logs(run) / "run.log", found.verified_at is not None
+    if "/" in step or step.startswith("."):
+        raise ConfigurationError(f"reading the log of step '{step}': that is no step's name")
+    document = ports.operations.load("steps", f"{run}/{step}")
+    ended = found.verified_at is not None or (document is not None and document.get("state") != "Running")
+    return ports.home.run_logs(run) / f"{step}.log", ended

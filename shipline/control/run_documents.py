@@ -1,0 +1,87 @@
+"""A run as the API shows it: its own work, then what became of the promotions that it set going."""
+
+from pydantic import JsonValue
+
+from delivery.connections import Connections
+from delivery.ledger import utc_text
+from delivery.promoting.accepting import policies_in_force
+from delivery.promoting.turn import read_promotions
+from delivery.promotion import Kind, Phase, Promotion
+from delivery.run import Run, RunState
+from shipline.control.control import Control
+
+_STATES = {
+    Phase.FAILED: RunState.FAILED,
+    Phase.ROLLING_BACK: RunState.RUNNING,
+    Phase.ERRORED: RunState.ERRORED,
+    Phase.REFUSED: RunState.REFUSED,
+    Phase.SUPERSEDED: RunState.REFUSED,
+    Phase.ABORTED: RunState.REFUSED,
+    Phase.WAITING: RunState.WAITING,
+    Phase.SUCCEEDED: RunState.COMPLETED,
+}
+_WORST_FIRST = (
+    RunState.RUNNING,
+    RunState.ERRORED,
+    RunState.FAILED,
+    RunState.REFUSED,
+    RunState.WAITING,
+    RunState.COMPLETED,
+)
+
+
+def run_document(control: Control, run: Run) -> dict[str, JsonValue]:
+    """`shipline run --json`, while it goes on and after."""
+    connections = control.ports
+    promotions = run_promotions(connections, run)
+    state = overall_state(run, promotions)
+    steps = connections.operations.find("steps", run=run.id)
+    planned = connections.operations.load("plans", run.id) or {}
+    return {
+        "id": run.id,
+        "project": run.project,
+        "revision": run.revision,
+        "based_on": run.based_on,
+        "state": state.value,
+        "finished": run.verified_at is not None and state is not RunState.RUNNING,
+        "problem": run.problem or _problem(promotions),
+        "steps": [_step(one) for one in sorted(steps, key=lambda one: int(str(one.get("place", 0))))],
+        "artifacts": [{"service": one.service, "digest": one.digest, "reused": one.reused} for one in run.artifacts],
+        "release": run.release,
+        "promotions": [
+            {"id": one.id, "environment": one.environment, "state": one.phase.value, "because": one.because}
+            for one in promotions
+        ],
+        "started_at": utc_text(run.started_at) if run.started_at else None,
+        "finished_at": utc_text(run.verified_at) if run.verified_at else None,
+        "url": control.flow_runs.url(run.flow_run) if run.flow_run else None,
+        "plan": planned.get("plan"),
+    }
+
+
+def run_promotions(connections: Connections, run: Run) -> list[Promotion]:
+    """The newest promotion of the run's release in each environment, in the order that releases pass them."""
+    if run.release is None:
+        return []
+    found = read_promotions(connections, project=run.project, release=run.release)
+    newest = {one.environment: one for one in found if one.kind is not Kind.ROLLBACK}
+    order = [policy.environment for policy in policies_in_force(connections, run.project)]
+    return [newest[name] for name in order if name in newest]
+
+
+def overall_state(run: Run, promotions: list[Promotion]) -> RunState:
+    """How the run as a whole stands."""
+    if run.verified_at is None or run.state is not RunState.COMPLETED:
+        return run.state
+    states = {_STATES.get(one.phase, RunState.RUNNING) for one in promotions}
+    return next((state for state in _WORST_FIRST if state in states), RunState.COMPLETED)
+
+
+def _problem(promotions: list[Promotion]) -> str:
+    bad = (Phase.FAILED, Phase.ERRORED, Phase.REFUSED, Phase.ABORTED, Phase.SUPERSEDED)
+    return "; ".join(f"{one.environment}: {one.because}" for one in promotions if one.phase in bad)
+
+
+def _step(document: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """A step's document without what only the control plane needs."""
+    return {name: value for name, value in document.items() if name not in {"run", "place", "updated_at"}}

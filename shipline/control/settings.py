@@ -1,0 +1,71 @@
+"""Where the control plane listens and which database it uses."""
+
+import os
+import socket
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+
+from delivery.errors import ConfigurationError, TransientError
+
+
+@dataclass(frozen=True, slots=True)
+class ControlSettings:
+    """Set by environment variables; whatever is not set is embedded, on 127.0.0.1 and a free port."""
+
+    host: str = "127.0.0.1"
+    """`SHIPLINE_HOST`: where the HTTP API listens. Everything else listens on 127.0.0.1 always."""
+    port: int | None = None
+    """`SHIPLINE_PORT`: of the HTTP API."""
+    prefect_port: int | None = None
+    """`SHIPLINE_PREFECT_PORT`: of Prefect's API and pages."""
+    database_url: str | None = None
+    """`SHIPLINE_DATABASE_URL`: of your own PostgreSQL, as a role with CREATEDB and CREATEROLE."""
+    database_name: str = "shipline"
+    """`SHIPLINE_DATABASE_NAME`: there; two installations on one server need two names."""
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ControlSettings":
+        """As the environment says; ConfigurationError for what is no port."""
+        return cls(
+            host=environment.get("SHIPLINE_HOST") or "127.0.0.1",
+            port=_port(environment, "SHIPLINE_PORT"),
+            prefect_port=_port(environment, "SHIPLINE_PREFECT_PORT"),
+            database_url=environment.get("SHIPLINE_DATABASE_URL") or None,
+            database_name=environment.get("SHIPLINE_DATABASE_NAME") or "shipline",
+        )
+
+
+def listen(settings: ControlSettings, remembered: int | None) -> socket.socket:
+    """A socket for the HTTP API: on the port asked for, else the one used last, else a free one.
+
+    ConfigurationError when what was asked for cannot be had.
+    """
+    for port in (settings.port,) if settings.port else (remembered, 0):
+        try:
+            return socket.create_server((settings.host, port or 0), backlog=128)
+        except OSError as error:
+            cause = (error.strerror or str(error)).lower()
+            failed = error
+    raise ConfigurationError(
+        f"listening on {settings.host}:{settings.port or 0}: {cause}", hint="choose another port: SHIPLINE_PORT"
+    ) from failed
+
+
+def free_port(wanted: int | None, remembered: int | None) -> int:
+    """A port on 127.0.0.1: the one asked for, else the one used last if it is free, else a free one."""
+    if wanted:
+        return wanted
+    for port in (remembered or 0, 0):
+        with suppress(OSError), socket.create_server(("127.0.0.1", port)) as probe:
+            return int(probe.getsockname()[1])
+    raise TransientError("looking for a free port on 127.0.0.1: there is none")
+
+
+def _port(environment: Mapping[str, str], name: str) -> int | None:
+    text = environment.get(name)
+    if not text:
+        return None
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) < 65536:  # noqa: PLR2004  # TCP's ports
+        raise ConfigurationError(f"reading {name}: it must be a port from 1 to 65535, got '{text}'")
+    return int(text)

@@ -1,0 +1,237 @@
+"""Keeps the control plane's processes running: starts them in order, adopts them, restarts them, stops them.
+
+Nothing well kept fits: circus starts second copies of what it finds running, supervisor cannot adopt
+either and is configured by files (docs/decisions/0009-own-supervision.md).
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from delivery.adapters import processes
+from delivery.adapters.processes import Launch, ProcessIdentity
+from delivery.errors import DeliveryError
+
+_LOOK_SECONDS = 0.2
+_READY_LOOK_SECONDS = 0.05
+_CHECK_SECONDS = 5.0
+"""Between two questions whether a running component still answers."""
+_SICK_SECONDS = 30.0
+"""How long a component may run without answering before it is killed and started anew."""
+_START_SECONDS = 120.0
+"""What a start may take: Prefect's first migration on a slow disk."""
+_STABLE_SECONDS = 60.0
+"""After which a component's earlier failures are forgotten."""
+_ROTATE_SECONDS = 60.0
+
+
+class State(StrEnum):
+    """How a component is."""
+
+    WAITING = "waiting"
+    STARTING = "starting"
+    READY = "ready"
+    UNRESPONSIVE = "unresponsive"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One process of the control plane. Its functions block, and are called on threads."""
+
+    name: str
+    version: str
+    launch: Callable[[], Launch]
+    """Prepares what is needed and says what to start; called again for every start."""
+    ready: Callable[[], bool]
+    url: Callable[[], str | None] = lambda: None
+    running: Callable[[], ProcessIdentity | None] = lambda: None
+    """Who runs already, where the component itself can tell; otherwise the record does."""
+    needs: tuple[str, ...] = ()
+    """Components that must be ready before it is started."""
+    stop_signal: signal.Signals = signal.SIGTERM
+    stop_grace_seconds: float = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentState:
+    """A component as it is now."""
+
+    name: str
+    state: State
+    version: str
+    url: str | None
+    pid: int | None
+    restarts: int = 0
+    message: str = ""
+    """Why it is not ready, for people."""
+
+
+def backoff_seconds(failures: int) -> float:
+    """How long to wait before the next start, by the number of failures in a row; at once the first time."""
+    return 0.0 if failures <= 1 else min(0.25 * 2 ** (failures - 2), 10.0)
+
+
+class _Kept:
+    """A component and what is known of its process."""
+
+    def __init__(self, component: Component) -> None:
+        self.component = component
+        self.identity: ProcessIdentity | None = None
+        self.state = State.WAITING
+        self.message = ""
+        self.restarts = 0
+        self.ready = asyncio.Event()
+        self.log: Path | None = None
+
+    def move(self, state: State, message: str = "") -> None:
+        self.state, self.message = state, message
+        self.ready.set() if state is State.READY else self.ready.clear()
+
+
+class Supervisor:
+    """Runs the components of one home. Used from one event loop."""
+
+    def __init__(
+        self,
+        components: Sequence[Component],
+        known: Mapping[str, ProcessIdentity],
+        remember: Callable[[Mapping[str, ProcessIdentity]], None],
+    ) -> None:
+        """`known` are processes of an earlier control plane; `remember` is told whenever they change."""
+        self._kept = {component.name: _Kept(component) for component in components}
+        self._known = dict(known)
+        self._remember = remember
+
+    @property
+    def ready(self) -> bool:
+        """Whether every component is."""
+        return all(kept.state is State.READY for kept in self._kept.values())
+
+    def states(self) -> list[ComponentState]:
+        """Every component as it is now, in order."""
+        return [self._described(kept) for kept in self._kept.values()]
+
+    async def until_ready(self, name: str) -> None:
+        """Return once a component is ready."""
+        await self._kept[name].ready.wait()
+
+    async def run(self) -> None:
+        """Keep everything running until cancelled; what runs then goes on, until `stop`."""
+        async with asyncio.TaskGroup() as tasks:
+            for kept in self._kept.values():
+                tasks.create_task(self._keep(kept))
+
+    async def stop(self) -> None:
+        """Stop every component, the last one first. `run` must have been cancelled before."""
+        for kept in reversed(self._kept.values()):
+            if kept.identity:
+                await asyncio.to_thread(stop_component, kept.component, kept.identity)
+            kept.identity = None
+            kept.move(State.STOPPED)
+            self._tell()
+
+    async def _keep(self, kept: _Kept) -> None:
+        failures = 0
+        while True:
+            for name in kept.component.needs:
+                await self._kept[name].ready.wait()
+            begun = time.monotonic()
+            await self._start(kept)
+            message = await self._watch(kept)
+            failures = 1 if time.monotonic() - begun > _STABLE_SECONDS else failures + 1
+            kept.restarts += 1
+            kept.move(State.RESTARTING, message)
+            await asyncio.sleep(backoff_seconds(failures))
+
+    async def _start(self, kept: _Kept) -> None:
+        kept.move(State.STARTING, kept.message)
+        kept.identity = None
+        starting = asyncio.create_task(asyncio.to_thread(self._begin, kept))
+        try:
+            await asyncio.shield(starting)
+        except Exception as error:  # noqa: BLE001  # one component's trouble must not end the others
+            kept.message = error.message if isinstance(error, DeliveryError) else f"{type(error).__name__}: {error}"
+        except asyncio.CancelledError:
+            await asyncio.wait([starting])  # what has begun is finished first, so that it can be stopped
+            raise
+        finally:
+            self._tell()
+
+    def _begin(self, kept: _Kept) -> None:
+        """Adopt who runs already, by the component's own account or from an earlier control plane; or start one."""
+        known = kept.component.running() or self._known.pop(kept.component.name, None)
+        if known and processes.alive(known):
+            kept.identity = known
+            return
+        launch = kept.component.launch()
+        kept.log = launch.log
+        kept.identity = processes.spawn(launch)
+
+    async def _watch(self, kept: _Kept) -> str:
+        """Return, with the reason, when the process has ended or had to be ended."""
+        identity, seen, rotated = kept.identity, time.monotonic(), time.monotonic()
+        if identity is None:
+            return kept.message
+        while await asyncio.to_thread(processes.alive, identity):
+            answers = await asyncio.to_thread(_answers, kept.component)
+            now = time.monotonic()
+            if answers:
+                seen = now
+                kept.move(State.READY)
+            elif kept.state is State.READY:
+                kept.move(State.UNRESPONSIVE, "does not answer")
+            if now - seen > (_START_SECONDS if kept.state is State.STARTING else _SICK_SECONDS):
+                await asyncio.to_thread(processes.kill, identity)
+                return "did not answer and was killed"
+            await self._pause(identity, kept.state)
+            rotated = await self._rotated(kept, rotated)
+        code = processes.exit_code(identity)
+        last = processes.last_lines(kept.log, 1) if kept.log else ""
+        return ("ended" if code is None else f"ended with {code}") + (f": {last[:300]}" if last and code else "")
+
+    async def _pause(self, identity: ProcessIdentity, state: State) -> None:
+        """Until the next question whether it answers; an ended process is noticed sooner."""
+        until = time.monotonic() + (_CHECK_SECONDS if state is State.READY else _READY_LOOK_SECONDS)
+        while time.monotonic() < until:
+            await asyncio.sleep(_LOOK_SECONDS if state is State.READY else _READY_LOOK_SECONDS)
+            if not await asyncio.to_thread(processes.alive, identity):
+                return
+
+    async def _rotated(self, kept: _Kept, last: float) -> float:
+        if time.monotonic() - last < _ROTATE_SECONDS or not kept.log:
+            return last
+        await asyncio.to_thread(processes.rotate, kept.log)
+        return time.monotonic()
+
+    def _described(self, kept: _Kept) -> ComponentState:
+        component = kept.component
+        return ComponentState(
+            component.name,
+            kept.state,
+            component.version,
+            component.url() if kept.identity else None,
+            kept.identity.pid if kept.identity else None,
+            kept.restarts,
+            kept.message,
+        )
+
+    def _tell(self) -> None:
+        self._remember({name: kept.identity for name, kept in self._kept.items() if kept.identity})
+
+
+def _answers(component: Component) -> bool:
+    try:
+        return component.ready()
+    except Exception:  # noqa: BLE001  # as above; what cannot be asked does not answer
+        return False
+
+
+def stop_component(component: Component, identity: ProcessIdentity) -> None:
+    """Ask the process to end, wait, and end what is left of its session."""
+    processes.stop(identity, component.stop_grace_seconds, number=component.stop_signal, leader_only=True)
