@@ -1,0 +1,1 @@
+"""The greeter service: greetings as JSON."""

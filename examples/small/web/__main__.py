@@ -1,0 +1,7 @@
+"""`python3 -m web`: serve on PORT."""
+
+from shared.serving import serve
+
+from web.pages import ROUTES
+
+serve(ROUTES)
