@@ -1,0 +1,40 @@
+"""Fixtures that many tests share."""
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import pytest
+
+from tests.servers.postgresql import Database, PostgresqlServer, running_postgresql
+
+if TYPE_CHECKING:
+    from tests.servers.prefect import RunningPrefect
+
+
+@pytest.fixture(autouse=True)
+def _no_terminal_width(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Test runners that share work out set COLUMNS, which folds tables as a narrow terminal would."""
+    monkeypatch.delenv("COLUMNS", raising=False)
+
+
+@pytest.fixture(scope="session")
+def postgresql_server() -> Iterator[PostgresqlServer]:
+    """One real PostgreSQL for the whole session."""
+    with running_postgresql() as server:
+        yield server
+
+
+@pytest.fixture
+def database(postgresql_server: PostgresqlServer) -> Iterator[Database]:
+    """A fresh migrated database."""
+    with postgresql_server.database() as fresh:
+        yield fresh
+
+
+@pytest.fixture(scope="session")
+def prefect_server() -> Iterator["RunningPrefect"]:
+    """One real Prefect server for the whole session; its tests take project names of their own."""
+    from tests.servers.prefect import running_prefect
+
+    with running_prefect() as server:
+        yield server

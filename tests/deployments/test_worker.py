@@ -1,0 +1,126 @@
+"""The worker against a real Prefect server: flow runs start soon, in every pool, and none outlives it."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from delivery.adapters.processes import wait_until
+from deployments.flow_processes import end_flow_processes, flow_processes
+from deployments.placements import PlacedFlow
+from deployments.prefect_placement import PrefectPlacement
+from tests.servers.prefect import RunningPrefect, running_worker
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+_FLOWS = """
+import asyncio, os, time
+from pathlib import Path
+from typing import Literal
+from prefect import flow
+from prefect.flow_runs import suspend_flow_run
+from prefect.input import RunInput
+
+class Answer(RunInput):
+    decision: Literal["approve", "reject", "recheck"] = "recheck"
+
+@flow
+async def probe(run: str) -> None:
+    Path(run).write_text(f"{time.time()} {os.getpid()}")
+
+@flow
+async def wait(run: str) -> None:
+    Path(run).write_text(f"{time.time()} {os.getpid()}")
+    await asyncio.to_thread(time.sleep, 600)
+
+@flow
+async def ask(run: str) -> None:
+    answer = await suspend_flow_run(wait_for_input=Answer, key="gate", timeout=600)
+    Path(run).write_text(answer.decision)
+"""
+PROBE, WAIT, ASK = (PlacedFlow(name, f"probe_flows.{name}", ("run",)) for name in ("probe", "wait", "ask"))
+_PATIENCE_SECONDS = 120.0
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "probe_flows.py").write_text(_FLOWS)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def placement(prefect_server: RunningPrefect) -> Iterator[PrefectPlacement]:
+    engine = (sys.executable, "-m", "prefect.engine")  # not isolated: the probe flows are not installed
+    found = PrefectPlacement(f"{prefect_server.url}/api", prefect_server.auth, flows=(PROBE, WAIT, ASK), engine=engine)
+    yield found
+    found.close()
+
+
+@pytest.fixture
+def worker(prefect_server: RunningPrefect, modules: Path) -> Iterator[None]:
+    with running_worker(prefect_server, modules):
+        yield
+
+
+def begun(mark: Path) -> tuple[float, int]:
+    """When a flow wrote its mark, and its process."""
+    assert wait_until(lambda: mark.exists() and mark.read_text() != "", _PATIENCE_SECONDS)
+    at, pid = mark.read_text().split()
+    return float(at), int(pid)
+
+
+def became(placement: PrefectPlacement, flow_run: str, state: str) -> bool:
+    return wait_until(lambda: placement.state(flow_run) == state, _PATIENCE_SECONDS)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_flow_run_also_starts_in_a_pool_made_after_the_worker(placement: PrefectPlacement, tmp_path: Path) -> None:
+    placement.ensure_deployments("late", [])
+    mark = tmp_path / "mark"
+    flow_run = placement.start("probe", "late", {"run": str(mark)}, key=str(mark))
+    assert became(placement, flow_run, "COMPLETED")
+    assert begun(mark)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_suspended_flow_run_is_woken_once_and_goes_on(placement: PrefectPlacement, tmp_path: Path) -> None:
+    placement.ensure_deployments("gated", [])
+    mark = tmp_path / "mark"
+    flow_run = placement.start("ask", "gated", {"run": str(mark)}, key=str(mark))
+    assert became(placement, flow_run, "PAUSED")
+    assert placement.wake(flow_run)
+    assert not placement.wake(flow_run)
+    assert became(placement, flow_run, "COMPLETED")
+    assert mark.read_text() == "recheck"
+
+
+def test_no_flow_run_outlives_its_worker_and_prefect_is_told(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+) -> None:
+    """Prefect's own worker leaves such a run Running for ever."""
+    placement.ensure_deployments("shop", [])
+    mark = tmp_path / "mark"
+    with running_worker(prefect_server, modules):
+        flow_run = placement.start("wait", "shop", {"run": str(mark)}, key=str(mark))
+        engine = begun(mark)[1]
+    assert not psutil.pid_exists(engine)
+    assert flow_processes(home=prefect_server.home.root) == []
+    assert placement.state(flow_run) == "CRASHED"
+
+
+def test_what_a_killed_worker_left_is_found_by_its_home(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+) -> None:
+    placement.ensure_deployments("shop", [])
+    mark = tmp_path / "mark"
+    with running_worker(prefect_server, modules):
+        placement.start("wait", "shop", {"run": str(mark)}, key=str(mark))
+        engine = begun(mark)[1]
+        psutil.Process(psutil.Process(engine).ppid()).kill()
+        left = flow_processes(home=prefect_server.home.root)
+        assert [process.pid for process in left] == [engine]
+        end_flow_processes(left, 2.0)
+        assert flow_processes(home=prefect_server.home.root) == []

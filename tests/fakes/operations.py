@@ -1,0 +1,95 @@
+"""Leases and operations documents in memory, on a clock that a test may turn."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from threading import RLock
+
+from pydantic import JsonValue
+
+from delivery.ports import Lease, Row
+
+_LONG_AGO = datetime.min.replace(tzinfo=UTC)
+
+
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class InMemoryOperations:
+    """Passes the contract of `delivery.ports.Operations`."""
+
+    def __init__(self, now: Callable[[], datetime] = _utc_now) -> None:
+        self._now = now
+        self._leases: dict[str, Lease] = {}
+        self._documents: dict[tuple[str, str], tuple[str, str]] = {}
+        """(table, key): (project, JSON), in order of the first saving."""
+        self._lock = RLock()
+
+    def acquire(self, name: str, holder: str, ttl: timedelta) -> Lease | None:
+        with self._lock:
+            found = self._leases.get(name)
+            held = found is not None and found.until > self._now()
+            if found and held and found.holder != holder:
+                return None
+            fence = found.fence + (0 if held else 1) if found else 1
+            lease = Lease(name, holder, fence, self._now() + ttl)
+            self._leases[name] = lease
+            return lease
+
+    def renew(self, lease: Lease, ttl: timedelta) -> bool:
+        with self._lock:
+            if not self.holds(lease):
+                return False
+            self._leases[lease.name] = replace(lease, until=self._now() + ttl)
+            return True
+
+    def hand_over(self, lease: Lease, holder: str, ttl: timedelta) -> Lease | None:
+        with self._lock:
+            if not self.holds(lease):
+                return None
+            given = Lease(lease.name, holder, lease.fence + 1, self._now() + ttl)
+            self._leases[lease.name] = given
+            return given
+
+    def release(self, lease: Lease) -> None:
+        with self._lock:
+            if self.holds(lease):
+                self._leases[lease.name] = replace(lease, until=_LONG_AGO)
+
+    def leases(self, prefix: str = "") -> list[Lease]:
+        with self._lock:
+            held = [lease for lease in self._leases.values() if lease.until > self._now()]
+        return sorted((lease for lease in held if lease.name.startswith(prefix)), key=lambda lease: lease.name)
+
+    def holds(self, lease: Lease) -> bool:
+        """Whether this holder still has it with this fence."""
+        with self._lock:
+            found = self._leases.get(lease.name)
+            return (
+                found is not None
+                and (found.holder, found.fence) == (lease.holder, lease.fence)
+                and found.until > self._now()
+            )
+
+    def save(self, table: str, key: str, project: str, document: Row) -> None:
+        with self._lock:
+            self._documents[table, key] = (project, json.dumps(dict(document)))
+
+    def load(self, table: str, key: str) -> dict[str, JsonValue] | None:
+        with self._lock:
+            found = self._documents.get((table, key))
+        return dict(json.loads(found[1])) if found else None
+
+    def find(
+        self, table: str, project: str | None = None, limit: int = 1000, **equal: JsonValue
+    ) -> list[dict[str, JsonValue]]:
+        with self._lock:
+            saved = [
+                json.loads(text)
+                for (name, _), (owner, text) in self._documents.items()
+                if name == table and project in {None, owner}
+            ]
+        found = [one for one in reversed(saved) if all(one.get(field) == wanted for field, wanted in equal.items())]
+        return found[:limit]

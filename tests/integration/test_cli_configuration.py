@@ -1,0 +1,138 @@
+"""`init`, `check` and `schema`: real files and real git, no control plane."""
+
+import json
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from shipline.cli.main import main
+
+GOOD = """version: 1
+steps:
+  unit:
+    command: "true"
+"""
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def shipline(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Call:
+    for name in ("SHIPLINE_URL", "SHIPLINE_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("SHIPLINE_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("GIT_CONFIG_GLOBAL", "/dev/null")
+
+    def call(*words: str) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert isinstance(ended.value.code, int)
+        assert not (tmp_path / "home").exists(), "no control plane is needed, and nothing is left behind"
+        return ended.value.code, *capsys.readouterr()
+
+    return call
+
+
+def _git(tree: Path, *words: str) -> None:
+    identity = ["-c", "user.name=Ada", "-c", "user.email=ada@example.org"]
+    subprocess.run(["git", "-C", str(tree), *identity, *words], check=True, capture_output=True)
+
+
+@pytest.fixture
+def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    made = tmp_path / "tree"
+    made.mkdir()
+    _git(made, "init", "-q", "-b", "main")
+    monkeypatch.chdir(made)
+    return made
+
+
+def test_a_good_configuration_is_good(shipline: Call, tree: Path) -> None:
+    (tree / "shipline.yaml").write_text(GOOD)
+    code, out, err = shipline("check", "--json")
+    assert (code, json.loads(out), err) == (0, {"ok": True, "problems": []}, "")
+
+
+def test_a_bad_configuration_is_exit_2_with_places(shipline: Call, tree: Path) -> None:
+    (tree / "shipline.yaml").write_text(GOOD.replace("steps:", "stpes:"))
+    code, out, _ = shipline("check", "--json")
+    document = json.loads(out)
+    assert (code, document["ok"]) == (2, False)
+    assert document["problems"][0]["where"] == "shipline.yaml:2:1"
+    assert "steps" in document["problems"][0]["hint"] + document["problems"][0]["message"]
+    code, out, _ = shipline("check")
+    assert (code, "shipline.yaml:2:1" in out, "^" in out) == (2, True, True)
+
+
+def test_check_reads_a_revision_when_one_is_named(shipline: Call, tree: Path) -> None:
+    (tree / "shipline.yaml").write_text(GOOD)
+    _git(tree, "add", ".")
+    _git(tree, "commit", "-q", "-m", "feat: a pipeline")
+    (tree / "shipline.yaml").write_text("version: 2\n")
+    assert shipline("check", "HEAD")[0] == 0
+    assert shipline("check")[0] == 2
+    code, _, err = shipline("check", "no-such-branch")
+    assert code == 2
+    assert "no-such-branch" in err
+
+
+@pytest.mark.usefixtures("tree")
+def test_a_missing_file_says_how_to_make_one(shipline: Call) -> None:
+    code, out, _ = shipline("check", "--json")
+    assert (code, json.loads(out)["error"]["hint"]) == (2, "write one with: shipline init")
+
+
+def test_ten_megabytes_are_refused_at_once(shipline: Call, tree: Path) -> None:
+    (tree / "shipline.yaml").write_bytes(b"# x\n" * 2_500_000)
+    started = time.monotonic()
+    code, _, _ = shipline("check")
+    assert code == 2
+    assert time.monotonic() - started < 1
+
+
+def test_init_writes_a_file_that_check_accepts_and_never_replaces_one(shipline: Call, tree: Path) -> None:
+    (tree / "pyproject.toml").write_text('[project]\nname = "shop"\nversion = "1"\n')
+    code, out, _ = shipline("init", "--json")
+    document = json.loads(out)
+    assert (code, document["path"]) == (0, str(tree / "shipline.yaml"))
+    assert {"path", "services", "steps"} <= set(document)
+    assert shipline("check")[0] == 0
+    before = (tree / "shipline.yaml").read_bytes()
+    assert shipline("init")[0] == 2
+    assert (tree / "shipline.yaml").read_bytes() == before
+
+
+def test_the_schema_is_json_schema_2020_12(shipline: Call) -> None:
+    code, out, _ = shipline("schema")
+    assert (code, json.loads(out)["$schema"]) == (0, "https://json-schema.org/draft/2020-12/schema")
+
+
+def test_outside_a_repository_is_exit_2_at_once(
+    shipline: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["check"], ["init"], ["plan"], ["run"], ["status"]):
+        code, _, err = shipline(*words)
+        assert code == 2
+        assert "not a git repository" in err
+
+
+def test_check_is_quick_as_a_program(tree: Path) -> None:
+    """The promise is one second for a bad file of any kind; counted in processor time, as the machine is shared."""
+    (tree / "shipline.yaml").write_text("a: &a [x, x]\nb: &b [*a, *a]\n")
+    root = Path(__file__).parents[2]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    ran = subprocess.run(
+        [sys.executable, "-m", "shipline.cli.main", "check"],
+        env={"PYTHONPATH": str(root)},
+        capture_output=True,
+        check=False,
+    )
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    assert ran.returncode == 2
+    assert after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime < 1

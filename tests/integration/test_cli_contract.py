@@ -1,0 +1,655 @@
+"""The command line as other programs use it: words in, JSON, exit codes and files out.
+
+The control plane behind it is `tests.servers.control_api`; what the commands promise is the same for the real one.
+"""
+
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shipline.cli.main import main
+from tests.servers import control_documents as documents
+from tests.servers.control_api import TOKEN, ControlApi, control_api
+from tests.servers.control_documents import DIGEST, OTHER_PROMOTION, PROMOTION, RUN
+
+ROOT = Path(__file__).parents[2]
+
+
+@dataclass
+class Ended:
+    """How a call ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> Any:  # noqa: ANN401  # JSON
+        return json.loads(self.out)
+
+
+Shipline = Callable[..., Ended]
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[ControlApi]:
+    with control_api() as running:
+        yield running
+
+
+@pytest.fixture
+def api(server: ControlApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ControlApi:
+    """The control plane of the test, and a work tree to stand in."""
+    server.answers = {"POST /projects": [documents.PROJECT]}
+    server.errors, server.logs, server.export, server.asked, server.finished = {}, {}, [], [], True
+    (tmp_path / "shop" / ".git").mkdir(parents=True)
+    (tmp_path / "shop" / "api").mkdir()
+    monkeypatch.chdir(tmp_path / "shop" / "api")
+    monkeypatch.setenv("SHIPLINE_URL", server.url)
+    monkeypatch.setenv("SHIPLINE_TOKEN", TOKEN)
+    monkeypatch.setenv("SHIPLINE_HOME", str(tmp_path / "home"))
+    return server
+
+
+@pytest.fixture
+def shipline(capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Shipline:
+    def call(*words: str, stdin: bytes = b"") -> Ended:
+        monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(stdin)))
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        out, err = capfd.readouterr()
+        assert isinstance(ended.value.code, int)
+        return Ended(ended.value.code, out, err)
+
+    return call
+
+
+def _environment(api: ControlApi) -> dict[str, str]:
+    return {**os.environ, "SHIPLINE_URL": api.url, "SHIPLINE_TOKEN": TOKEN, "PYTHONPATH": str(ROOT)}
+
+
+# Every command's JSON
+
+
+READING = {
+    ("plan",): ("GET /projects/shop/plan", documents.PLAN),
+    ("approvals",): ("GET /projects/shop/approvals", [documents.approval()]),
+    ("status",): ("GET /projects/shop/status", documents.STATUS),
+    ("history",): ("GET /projects/shop/history", documents.HISTORY),
+    ("incidents",): ("GET /projects/shop/incidents", documents.INCIDENTS),
+    ("dora",): ("GET /projects/shop/dora", documents.DORA),
+    ("secret", "list"): ("GET /projects/shop/secrets", documents.SECRETS),
+    ("policy",): ("GET /projects/shop/policy", documents.POLICY),
+    ("project", "list"): ("GET /projects", [documents.PROJECT]),
+    ("ledger", "verify"): ("GET /ledger/verify", {"ok": True, "rows": 3, "head": documents.HEAD, "broken": []}),
+}
+
+
+@pytest.mark.parametrize(("words", "answer"), READING.items(), ids=map(" ".join, READING))
+def test_json_is_the_whole_of_standard_output(
+    api: ControlApi, shipline: Shipline, words: tuple[str, ...], answer: tuple[str, Any]
+) -> None:
+    what, document = answer
+    api.answers[what] = [document]
+    ended = shipline(*words, "--json")
+    assert (ended.code, ended.document, ended.err) == (0, document, "")
+
+
+@pytest.mark.parametrize(("words", "answer"), READING.items(), ids=map(" ".join, READING))
+def test_without_json_people_read_lines_without_colour_in_a_pipe(
+    api: ControlApi, shipline: Shipline, words: tuple[str, ...], answer: tuple[str, Any]
+) -> None:
+    what, document = answer
+    api.answers[what] = [document]
+    ended = shipline(*words)
+    assert ended.code == 0
+    assert ended.out.strip()
+    assert "\x1b" not in ended.out
+    assert not ended.out.lstrip().startswith(("{", "["))
+
+
+def test_a_plan_says_for_every_step_what_happens_and_why(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/plan"] = [documents.PLAN]
+    ended = shipline(
+        "plan", "feature", "--base", "main", "--only", "unit,lint", "--only", "e2e", "--force", "all", "--dirty"
+    )
+    assert api.query("GET /projects/shop/plan") == {
+        "revision": "feature",
+        "base": "main",
+        "dirty": "true",
+        "only": "unit,lint,e2e",
+        "force": "all",
+    }
+    words = [" ".join(line.split()) for line in ended.out.splitlines()]
+    assert "revision 4f3a2b1c4f3a, version 1.2.0, base 1a2b3c4d1a2b (the last successful revision of main)" in words[0]
+    assert "unit api run api is impacted" in words
+    assert "lint reuse same inputs as before" in words
+    assert "staging 1 approval; verified in dev" in words
+
+
+def test_status_shows_what_runs_what_waits_and_what_is_held(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/status"] = [documents.STATUS]
+    words = [" ".join(line.split()) for line in shipline("status").out.splitlines()]
+    assert "staging api 1.2.0 abababababab 2026-03-01T12:00:00Z healthy cdcdcdcdcdcd http://127.0.0.1:8081" in words
+    assert "staging: differs from the ledger: api: serves cdcd, the ledger says abab" in words
+    assert f"staging: incident {documents.INCIDENT} is open" in words
+    assert "production nothing yet" in words
+    assert f"production: {PROMOTION} waits: waits for 1 approval" in words
+    assert "production: held: the sale is on" in words
+    assert "control plane: 345 MB" in words
+
+
+def test_dora_never_shows_zero_for_no_data(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/dora"] = [documents.DORA]
+    ended = shipline("dora", "--env", "production", "--from", "2026-02-01T00:00:00Z", "--variant", "seed-a")
+    assert api.query("GET /projects/shop/dora") == {
+        "environment": "production",
+        "from": "2026-02-01T00:00:00Z",
+        "variant": "seed-a",
+    }
+    words = [" ".join(line.split()) for line in ended.out.splitlines()]
+    assert "change lead time 1 h 30 min elite 12" in words
+    assert "change fail rate 25.0% low 12 not monotone" in words
+    assert "failed deployment recovery time insufficient data insufficient data 0" in words
+
+
+# A run
+
+
+def _run_turns(api: ControlApi, *turns: Any) -> None:  # noqa: ANN401  # JSON
+    api.answers["POST /projects/shop/runs"] = [{"id": RUN}]
+    api.answers[f"GET /runs/{RUN}"] = list(turns)
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [("Completed", 0), ("Waiting", 0), ("Failed", 1), ("Errored", 3), ("Refused", 4), ("Cancelled", 4)],
+)
+def test_a_runs_state_is_its_exit_code(api: ControlApi, shipline: Shipline, state: str, code: int) -> None:
+    _run_turns(api, documents.run("Queued", finished=False), documents.run(state))
+    ended = shipline("run", "--json")
+    assert (ended.code, ended.document["state"]) == (code, state)
+
+
+def test_a_run_is_asked_for_with_what_was_typed(api: ControlApi, shipline: Shipline) -> None:
+    _run_turns(api, documents.run("Completed"))
+    shipline("run", "main", "--base", "v1", "--only", "unit", "--force", "api", "--fail-fast", "--request", "push-17")
+    assert api.body("POST /projects/shop/runs") == {
+        "revision": "main",
+        "base": "v1",
+        "dirty": False,
+        "only": ["unit"],
+        "force": ["api"],
+        "fail_fast": True,
+        "request": "push-17",
+    }
+    assert api.body("POST /projects")["location"] == str(Path.cwd().parent)
+
+
+def test_two_calls_are_two_requests(api: ControlApi, shipline: Shipline) -> None:
+    _run_turns(api, documents.run("Completed"))
+    shipline("run")
+    shipline("run")
+    requests = {body["request"] for what, _, body in api.asked if what == "POST /projects/shop/runs"}
+    assert len(requests) == 2
+
+
+def test_a_run_streams_its_steps_lines_under_their_names(api: ControlApi, shipline: Shipline) -> None:
+    api.logs[f"{RUN}/unit@api"] = "first\nzweite Zeile: ü\nno end".encode()
+    api.logs[f"{RUN}/lint"] = b"\xff clean\n"
+    unit = documents.step("unit", "Running", "api")
+    _run_turns(
+        api,
+        documents.run("Running", unit, documents.step("lint", "Pending"), finished=False),
+        documents.run("Running", unit, documents.step("lint", "Completed"), finished=False),
+        documents.run("Completed", documents.step("unit", "Completed", "api"), documents.step("lint", "Completed")),
+    )
+    lines = shipline("run").out.splitlines()
+    assert lines[: lines.index("")] == [
+        f"run {RUN}",
+        "unit@api: started",
+        "unit@api | first",
+        "unit@api | zweite Zeile: ü",
+        "lint | � clean",
+        "lint: Completed after 1.2 s",
+        "unit@api | no end",
+        "unit@api: Completed after 1.2 s",
+    ]
+
+
+def test_with_json_a_runs_lines_go_to_standard_error(api: ControlApi, shipline: Shipline) -> None:
+    api.logs[f"{RUN}/unit"] = b"a line\n"
+    _run_turns(api, documents.run("Completed", documents.step("unit", "Completed")))
+    ended = shipline("run", "--json")
+    assert ended.document["id"] == RUN
+    assert "unit | a line" in ended.err
+
+
+def test_failed_tests_come_first_with_their_output(api: ControlApi, shipline: Shipline) -> None:
+    report = {
+        "tests": 7,
+        "failures": 1,
+        "failed": [{"name": "test_sum", "message": "assert 3 == 4", "output": "E  assert 3 == 4"}],
+    }
+    _run_turns(
+        api,
+        documents.run(
+            "Failed",
+            documents.step("lint", "Completed"),
+            documents.step("unit", "Failed", "api", reason="1 of 7 tests failed", report=report),
+        ),
+    )
+    ended = shipline("run")
+    summary = ended.out[ended.out.index("\nunit@api Failed") :]
+    assert summary.splitlines()[1:4] == [
+        "unit@api Failed: 1 of 7 tests failed",
+        "  test_sum: assert 3 == 4",
+        "    E  assert 3 == 4",
+    ]
+    assert summary.index("test_sum") < summary.index("STEP")
+
+
+def test_a_failed_step_without_a_report_shows_its_last_lines(api: ControlApi, shipline: Shipline) -> None:
+    api.logs[f"{RUN}/build"] = b"".join(b"line %d\n" % number for number in range(30))
+    _run_turns(api, documents.run("Errored", documents.step("build", "Errored", reason="ran out of time")))
+    ended = shipline("run")
+    summary = ended.out[ended.out.index("\nbuild Errored: ran out of time") :]
+    assert summary.splitlines()[2:4] == ["  line 10", "  line 11"]
+    assert ended.code == 3
+
+
+def test_a_run_that_waits_says_what_to_type(api: ControlApi, shipline: Shipline) -> None:
+    waiting = {"id": PROMOTION, "environment": "staging", "state": "Waiting"}
+    artifacts = [{"service": "api", "digest": DIGEST, "reused": False}]
+    _run_turns(api, documents.run("Waiting", artifacts=artifacts, promotions=[waiting]))
+    api.answers[f"GET /promotions/{PROMOTION}"] = [documents.promotion("Waiting", reasons=["waits for 1 approval"])]
+    ended = shipline("run")
+    assert ended.code == 0
+    assert DIGEST in ended.out
+    assert "staging: Waiting (waits for 1 approval)" in ended.out
+    assert f"  approve with: shipline approve {PROMOTION}\n" in ended.out
+    assert f"http://ui.example/{PROMOTION}" in ended.out
+
+
+def test_wait_goes_past_a_persons_decision(api: ControlApi, shipline: Shipline) -> None:
+    _run_turns(api, documents.run("Waiting"), documents.run("Running", finished=False), documents.run("Completed"))
+    assert shipline("run", "--wait", "--json").document["state"] == "Completed"
+
+
+def test_a_wait_that_times_out_is_exit_5_and_still_tells_the_state(api: ControlApi, shipline: Shipline) -> None:
+    _run_turns(api, documents.run("Waiting"))
+    started = time.monotonic()
+    ended = shipline("run", "--wait", "--timeout", "0.5", "--json")
+    assert (ended.code, ended.document["state"]) == (5, "Waiting")
+    assert 0.5 <= time.monotonic() - started < 5
+
+
+def test_no_follow_returns_at_once(api: ControlApi, shipline: Shipline) -> None:
+    _run_turns(api, documents.run("Queued", finished=False))
+    ended = shipline("run", "--no-follow", "--json")
+    assert (ended.code, ended.document["state"]) == (0, "Queued")
+
+
+def test_interrupting_is_130_and_says_how_to_go_on(api: ControlApi, tmp_path: Path) -> None:
+    _run_turns(api, documents.run("Running", finished=False))
+    words = [sys.executable, "-m", "shipline.cli.main", "run"]
+    with subprocess.Popen(
+        words, cwd=tmp_path / "shop", env=_environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 20
+        while not any(what == f"GET /runs/{RUN}" for what, _, _ in api.asked) and time.monotonic() < deadline:
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert f"follow it with: shipline logs {RUN} --follow" in err
+    assert f"stop it with: shipline abort {RUN} --reason TEXT" in err
+    assert "Traceback" not in err
+
+
+# Promotions
+
+
+@pytest.mark.parametrize(
+    ("state", "code"),
+    [
+        ("Succeeded", 0),
+        ("Waiting", 0),
+        ("Failed", 1),
+        ("Errored", 3),
+        ("Refused", 4),
+        ("Superseded", 4),
+        ("Aborted", 4),
+    ],
+)
+def test_a_promotions_state_is_its_exit_code(api: ControlApi, shipline: Shipline, state: str, code: int) -> None:
+    api.answers["POST /projects/shop/promotions"] = [documents.promotion("Requested")]
+    api.answers[f"GET /promotions/{PROMOTION}"] = [documents.promotion("RollingOut"), documents.promotion(state)]
+    ended = shipline("promote", "main", "--to", "staging", "--replace", "--request", "r1", "--json")
+    assert (ended.code, ended.document) == (code, documents.promotion(state))
+    asked = {"what": "main", "environment": "staging", "replace": True, "request": "r1"}
+    assert api.body("POST /projects/shop/promotions") == asked
+
+
+def test_a_refused_promotion_says_every_reason(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["POST /projects/shop/promotions"] = [documents.promotion("Judging")]
+    reasons = ["not verified in dev", "marked bad by 0198"]
+    api.answers[f"GET /promotions/{PROMOTION}"] = [documents.promotion("Refused", reasons=reasons)]
+    ended = shipline("promote", "main", "--to", "staging")
+    assert "staging: Refused (not verified in dev; marked bad by 0198)" in ended.out
+
+
+def test_a_rollback_may_name_a_service_and_a_release(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["POST /projects/shop/rollbacks"] = [documents.promotion("Requested", "production")]
+    api.answers[f"GET /promotions/{PROMOTION}"] = [documents.promotion("Succeeded", "production")]
+    ended = shipline("rollback", "production", "--to", DIGEST, "--service", "api", "--request", "r2")
+    assert ended.code == 0
+    asked = {"environment": "production", "to": DIGEST, "service": "api", "request": "r2"}
+    assert api.body("POST /projects/shop/rollbacks") == asked
+
+
+def test_retry_and_abort_take_the_id_of_either(api: ControlApi, shipline: Shipline) -> None:
+    api.answers[f"POST /runs/{RUN}/retry"] = [documents.run("Running", finished=False)]
+    api.answers[f"GET /runs/{RUN}"] = [documents.run("Completed")]
+    assert shipline("retry", RUN, "--json").document["state"] == "Completed"
+    api.answers[f"POST /promotions/{PROMOTION}/abort"] = [documents.promotion("Aborted")]
+    ended = shipline("abort", PROMOTION, "--reason", "wrong branch", "--json")
+    assert (ended.code, ended.document["state"]) == (0, "Aborted")
+    assert api.body(f"POST /promotions/{PROMOTION}/abort") == {"reason": "wrong branch"}
+
+
+def test_hold_and_unhold_tell_the_environment(api: ControlApi, shipline: Shipline) -> None:
+    held = {"environment": "production", "hold": {"reason": "the sale is on"}}
+    api.answers["PUT /projects/shop/environments/production/hold"] = [held]
+    api.answers["DELETE /projects/shop/environments/production/hold"] = [{"environment": "production", "hold": None}]
+    assert shipline("hold", "production", "--reason", "the sale is on", "--json").document == held
+    assert shipline("unhold", "production", "--json").document["hold"] is None
+
+
+# Decisions
+
+
+def _decision(promotion: str, decision: str) -> dict[str, str]:
+    state = "Judging" if decision == "approve" else "Refused"
+    return {"id": promotion, "decision": decision, "approver": "ada", "evidence": "api-token", "promotion_state": state}
+
+
+@pytest.mark.parametrize("which", [PROMOTION, "staging", "latest"])
+def test_a_decision_may_name_id_environment_or_the_latest(api: ControlApi, shipline: Shipline, which: str) -> None:
+    api.answers["GET /projects/shop/approvals"] = [
+        [documents.approval(), documents.approval(OTHER_PROMOTION, "production", "2026-02-01T00:00:00Z")]
+    ]
+    api.answers[f"POST /promotions/{PROMOTION}/decision"] = [_decision(PROMOTION, "approve")]
+    ended = shipline("approve", which, "--comment", "seen in dev", "--json")
+    assert (ended.code, ended.document) == (0, _decision(PROMOTION, "approve"))
+    sent = {"decision": "approve", "comment": "seen in dev"}
+    assert api.body(f"POST /promotions/{PROMOTION}/decision") == sent
+
+
+def test_a_rejection_needs_a_reason_and_passes_it_on(api: ControlApi, shipline: Shipline) -> None:
+    api.answers[f"POST /promotions/{PROMOTION}/decision"] = [_decision(PROMOTION, "reject")]
+    assert shipline("reject", PROMOTION).code == 2
+    assert shipline("reject", PROMOTION, "--reason", "not before Monday").code == 0
+    assert api.body(f"POST /promotions/{PROMOTION}/decision") == {"decision": "reject", "comment": "not before Monday"}
+
+
+def test_an_environment_in_which_two_wait_is_ambiguous(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/approvals"] = [[documents.approval(), documents.approval(OTHER_PROMOTION)]]
+    ended = shipline("approve", "staging")
+    assert ended.code == 2
+    assert f"2 promotions wait in staging: {PROMOTION}, {OTHER_PROMOTION}" in ended.err
+
+
+def test_approving_where_nothing_waits_is_exit_2(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/approvals"] = [[]]
+    ended = shipline("approve", "latest", "--json")
+    assert (ended.code, ended.document["error"]["code"]) == (2, "not_found")
+
+
+def test_a_decision_that_comes_too_late_is_refused_with_the_reason(api: ControlApi, shipline: Shipline) -> None:
+    error = {
+        "code": "refused",
+        "message": "approving 0198: it was superseded",
+        "hint": "see: shipline approvals",
+        "where": "",
+    }
+    api.errors[f"POST /promotions/{PROMOTION}/decision"] = (409, {"error": error})
+    ended = shipline("approve", PROMOTION, "--json")
+    assert (ended.code, ended.document) == (4, {"error": error})
+    assert ended.err == "error: approving 0198: it was superseded\nhint: see: shipline approvals\n"
+
+
+def test_approvals_show_release_digests_commits_and_configuration(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/approvals"] = [[documents.approval()]]
+    lines = [" ".join(line.split()) for line in shipline("approvals").out.splitlines()]
+    assert lines == [
+        f"staging: {PROMOTION}, since 2026-03-01T12:00:00Z, until 2026-03-02T12:00:00Z",
+        "requires 1 approval, given: none",
+        f"release {documents.RELEASE}",
+        f"artifact api {DIGEST}",
+        "commit api 4f3a2b1c4f feat: sell more (Ada)",
+        "config api: environment LEVEL: low -> high",
+        "goes worker",
+        f"approve with: shipline approve {PROMOTION}",
+        f"or in the browser: http://ui.example/{PROMOTION}",
+    ]
+
+
+# Logs, ledger, secrets, incidents, policy, projects
+
+
+def test_logs_pass_through_and_follow_to_the_end(api: ControlApi, shipline: Shipline) -> None:
+    api.logs[f"{RUN}/unit@api"] = b"one\ntwo\nthree"
+    assert shipline("logs", RUN, "--step", "unit@api", "--follow").out == "one\ntwo\nthree\n"
+    ended = shipline("logs", RUN, "--step", "unit@api", "--json")
+    assert ended.document == {"id": RUN, "step": "unit@api", "lines": ["one", "two", "three"]}
+
+
+@pytest.mark.usefixtures("api")
+def test_logs_of_what_does_not_exist_are_exit_2(shipline: Shipline) -> None:
+    assert shipline("logs", RUN).code == 2
+
+
+def test_a_broken_chain_is_exit_1(api: ControlApi, shipline: Shipline) -> None:
+    broken = {
+        "ok": False,
+        "rows": 3,
+        "head": documents.HEAD,
+        "broken": [{"stream": "shop", "sequence": 2, "reason": "edited"}],
+    }
+    api.answers["GET /ledger/verify"] = [broken]
+    assert shipline("ledger", "verify", "--json").document == broken
+    ended = shipline("ledger", "verify")
+    assert ended.code == 1
+    assert "shop: entry 2 is broken: edited" in ended.out
+
+
+def test_the_ledger_is_exported_as_lines_or_as_one_array(api: ControlApi, shipline: Shipline) -> None:
+    api.export = [b'{"a": 1}\n{"a"', b": 2}\n", b'{"a": 3}']
+    assert shipline("ledger", "export").out == '{"a": 1}\n{"a": 2}\n{"a": 3}'
+    assert shipline("ledger", "export", "--json").document == [{"a": 1}, {"a": 2}, {"a": 3}]
+    api.export = []
+    assert shipline("ledger", "export", "--json").document == []
+
+
+def test_the_ledger_is_imported_from_a_file_or_standard_input(
+    api: ControlApi, shipline: Shipline, tmp_path: Path
+) -> None:
+    api.answers["POST /projects/shop/ledger/import"] = [{"ok": True, "rows": 2, "skipped": 0}]
+    lines = '{"a": 1}\n{"a": 2}\n'
+    file = tmp_path / "entries.jsonl"
+    file.write_text(lines)
+    assert shipline("ledger", "import", str(file)).code == 0
+    assert api.body("POST /projects/shop/ledger/import") == lines
+    assert shipline("ledger", "import", "-", stdin=b"from stdin\n").code == 0
+    assert api.body("POST /projects/shop/ledger/import") == "from stdin\n"
+    assert shipline("ledger", "import", str(tmp_path / "absent")).code == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept"), [(b"s3cret", "s3cret"), (b"s3cret\n", "s3cret"), (b"two\nlines\r\n", "two\nlines")]
+)
+def test_a_secret_comes_from_standard_input_and_is_not_shown(
+    api: ControlApi, shipline: Shipline, typed: bytes, kept: str
+) -> None:
+    api.answers["PUT /projects/shop/secrets/TOKEN"] = [{}]
+    api.answers["GET /projects/shop/secrets"] = [documents.SECRETS]
+    ended = shipline("secret", "set", "TOKEN", "--env", "staging", stdin=typed)
+    assert (ended.code, ended.out) == (0, "TOKEN is set for shop/staging\n")
+    assert api.body("PUT /projects/shop/secrets/TOKEN") == {"value": kept, "environment": "staging"}
+    assert shipline("secret", "set", "TOKEN", "--json", stdin=typed).document == documents.SECRETS
+
+
+def test_a_secret_is_removed_from_one_environment(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["DELETE /projects/shop/secrets/TOKEN"] = [{}]
+    api.answers["GET /projects/shop/secrets"] = [[]]
+    assert shipline("secret", "remove", "TOKEN", "--env", "staging", "--json").document == []
+    assert api.query("DELETE /projects/shop/secrets/TOKEN") == {"environment": "staging"}
+
+
+def test_an_incident_is_closed(api: ControlApi, shipline: Shipline) -> None:
+    closed = {**documents.INCIDENTS[0], "state": "resolved", "resolved_at": "2026-03-01T13:00:00Z"}
+    api.answers[f"POST /incidents/{documents.INCIDENT}/close"] = [closed]
+    assert shipline("incident", "close", documents.INCIDENT, "--reason", "over", "--json").document == closed
+    assert api.body(f"POST /incidents/{documents.INCIDENT}/close") == {"reason": "over"}
+
+
+def test_a_policy_shows_what_is_proposed_and_is_accepted(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/policy"] = [documents.POLICY]
+    api.answers["POST /projects/shop/policy/accept"] = [{**documents.POLICY, "version": 3, "proposed": []}]
+    assert "staging approvals 1 0 loosens" in [" ".join(line.split()) for line in shipline("policy").out.splitlines()]
+    assert shipline("policy", "accept", "staging", "--json").document["version"] == 3
+    assert api.body("POST /projects/shop/policy/accept") == {"environment": "staging"}
+
+
+def test_a_project_is_added_by_folder_or_address(api: ControlApi, shipline: Shipline) -> None:
+    assert shipline("project", "add", "--slug", "shop", "--json").document == documents.PROJECT
+    assert api.body("POST /projects") == {"location": str(Path.cwd().parent), "slug": "shop"}
+    shipline("project", "add", "https://git.example/shop")
+    assert api.body("POST /projects") == {"location": "https://git.example/shop"}
+
+
+def test_a_project_may_be_named_by_slug_or_by_folder(
+    api: ControlApi, shipline: Shipline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    api.answers["GET /projects/other/history"] = [documents.HISTORY]
+    assert shipline("history", "--project", "other").code == 0
+    api.answers["GET /projects/shop/history"] = [documents.HISTORY]
+    assert shipline("history", "--project", str(tmp_path / "shop" / "api")).code == 0
+    assert api.body("POST /projects") == {"location": str(tmp_path / "shop")}
+
+
+# Errors
+
+
+def test_outside_a_work_tree_nothing_is_asked(
+    api: ControlApi, shipline: Shipline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    ended = shipline("status", "--json")
+    assert (ended.code, api.asked) == (2, [])
+    assert ended.document["error"]["message"] == f"looking for a git work tree at {tmp_path}: not a git repository"
+    assert ended.document["error"]["hint"]
+
+
+def test_problems_of_a_configuration_keep_their_places(api: ControlApi, shipline: Shipline) -> None:
+    problem = {
+        "where": "shipline.yaml:3:5",
+        "message": "unknown key 'stpes'",
+        "hint": "did you mean 'steps'",
+        "excerpt": "x",
+    }
+    error = {"code": "configuration", "message": "reading shipline.yaml: 1 problem", "hint": "", "where": ""}
+    api.errors["GET /projects/shop/plan"] = (422, {"error": error, "problems": [problem]})
+    ended = shipline("plan", "--json")
+    assert ended.code == 2
+    assert ended.document["problems"] == [{name: problem[name] for name in ("where", "message", "hint")}]
+    assert "shipline.yaml:3:5: unknown key 'stpes'" in ended.err
+
+
+@pytest.mark.parametrize(("status", "code"), [(404, 2), (422, 2), (401, 2), (409, 4), (500, 3), (503, 3)])
+def test_an_answers_status_is_the_exit_code(api: ControlApi, shipline: Shipline, status: int, code: int) -> None:
+    error = {"code": "c", "message": "m", "hint": "h", "where": ""}
+    api.errors["GET /projects/shop/status"] = (status, {"error": error})
+    ended = shipline("status", "--json")
+    assert (ended.code, ended.document) == (code, {"error": error})
+
+
+def test_an_answer_that_is_no_json_is_told_without_it(api: ControlApi, shipline: Shipline) -> None:
+    api.errors["GET /projects/shop/status"] = (502, "<html>a proxy's page</html>")
+    ended = shipline("status")
+    assert ended.code == 3
+    assert "it answered 502" in ended.err
+    assert "<html>" not in ended.err
+
+
+@pytest.mark.usefixtures("api")
+def test_a_wrong_token_says_what_to_set(shipline: Shipline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIPLINE_TOKEN", "another-token")
+    ended = shipline("project", "list")
+    assert ended.code == 2
+    assert "set SHIPLINE_TOKEN" in ended.err
+    assert "another-token" not in ended.err
+
+
+def test_a_remote_control_plane_needs_a_token(
+    api: ControlApi, shipline: Shipline, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SHIPLINE_TOKEN")
+    assert shipline("status").code == 2
+    assert api.asked == []
+
+
+@pytest.mark.usefixtures("api")
+def test_a_control_plane_that_does_not_answer_is_exit_3(shipline: Shipline, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SHIPLINE_URL", "http://127.0.0.1:1")
+    ended = shipline("project", "list", "--json")
+    assert (ended.code, ended.document["error"]["code"]) == (3, "errored")
+    assert "asking the control plane at http://127.0.0.1:1" in ended.document["error"]["message"]
+
+
+def test_usage_errors_are_exit_2_in_words_or_json(shipline: Shipline) -> None:
+    assert shipline("run", "--bogus").code == 2
+    ended = shipline("statsu", "--json")
+    assert (ended.code, ended.document["error"]["code"]) == (2, "usage")
+
+
+def test_a_defect_is_one_line_and_a_traceback_only_with_debug(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/status"] = [{"environments": 3}]
+    ended = shipline("status")
+    assert ended.code == 3
+    assert "Traceback" not in ended.err
+    assert "--debug" in ended.err
+    assert "Traceback" in shipline("status", "--debug").err
+
+
+def test_a_reader_that_leaves_early_gets_no_traceback(api: ControlApi, tmp_path: Path) -> None:
+    api.export = [b'{"a": 1}\n' * 10_000] * 20
+    command = f"{sys.executable} -m shipline.cli.main ledger export | head -1"
+    ended = subprocess.run(
+        ["bash", "-c", command],
+        cwd=tmp_path / "shop",
+        env=_environment(api),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert (ended.stdout, ended.stderr) == ('{"a": 1}\n', "")
+
+
+def test_the_token_does_not_follow_a_redirect(api: ControlApi, shipline: Shipline) -> None:
+    api.errors["GET /projects"] = (307, "")
+    assert shipline("project", "list").code == 2
+    assert [what for what, _, _ in api.asked] == ["GET /projects"]

@@ -1,0 +1,179 @@
+"""The control plane of a real home: PostgreSQL, Prefect's server, the worker and the process above them."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import psutil
+import pytest
+
+from delivery.adapters import processes
+from delivery.errors import PermanentError
+from delivery.home import Home
+from shipline.control import lifecycle
+from shipline.control.lifecycle import ControlPlaneState
+from shipline.control.state import read_state
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+_MAXIMUM_BYTES = 450_000_000
+_RESTART_SECONDS = 60.0  # of patience on a busy machine; it takes two to five
+
+
+@pytest.fixture(scope="module")
+def home() -> Iterator[Home]:
+    with tempfile.TemporaryDirectory(prefix="sl-") as folder:
+        home = Home(Path(folder) / "home")
+        yield home
+        lifecycle.down(home, environments=True)
+
+
+@pytest.fixture
+def running(home: Home) -> ControlPlaneState:
+    return lifecycle.up(home)
+
+
+def pids(home: Home) -> dict[str, int]:
+    return {name: identity.pid for name, identity in read_state(home).components.items()}
+
+
+def health(home: Home) -> dict[str, object]:
+    answer = httpx.get(f"{read_state(home).url}/api/v1/health", trust_env=False, timeout=10)
+    document: dict[str, object] = answer.json()
+    return document
+
+
+def processes_of(home: Home) -> list[psutil.Process]:
+    """Living processes that were started for this home."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            named = str(home.root) in " ".join([*process.cmdline(), process.environ().get("SHIPLINE_HOME", "")])
+            if named and process.status() != psutil.STATUS_ZOMBIE and process.pid != os.getpid():
+                found.append(process)
+        except psutil.Error:
+            continue
+    return found
+
+
+def test_up_returns_when_everything_is_ready(home: Home, running: ControlPlaneState) -> None:
+    names = [(one["name"], one["state"]) for one in running.components]
+    assert names == [(name, "ready") for name in ("control", "postgresql", "prefect", "worker")]
+    assert all(one["pid"] and one["version"] for one in running.components)
+    assert health(home)["ready"] is True
+
+
+def test_a_second_up_changes_nothing(home: Home, running: ControlPlaneState) -> None:
+    before = pids(home)
+    again = lifecycle.up(home)
+    assert not again.started
+    assert (again.url, pids(home)) == (running.url, before)
+
+
+def test_everything_listens_on_loopback_only(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    listening = [
+        connection.laddr.ip
+        for process in processes_of(home)
+        for connection in process.net_connections("inet")
+        if connection.status == psutil.CONN_LISTEN
+    ]
+    assert set(listening) == {"127.0.0.1"}
+
+
+def test_memory_stays_within_the_budget(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    lifecycle.up(home)
+    components = health(home)["components"]
+    assert isinstance(components, list)
+    sizes = {one["name"]: one["memory_bytes"] for one in components}
+    assert all(sizes.values())
+    assert sum(sizes.values()) <= _MAXIMUM_BYTES
+
+
+def test_the_api_wants_its_token_and_prefect_its_own(home: Home, running: ControlPlaneState) -> None:
+    assert httpx.get(f"{running.url}/api/v1/projects", trust_env=False).status_code == 401
+    token = (home.credentials / "api-token").read_text().strip()
+    with_token = {"Authorization": f"Bearer {token}"}
+    assert httpx.get(f"{running.url}/api/v1/projects", headers=with_token, trust_env=False).json() == []
+    assert httpx.get(f"{running.prefect_url}/api/flow_runs/count", trust_env=False).status_code == 401
+
+
+@pytest.mark.parametrize("name", ["postgresql", "prefect", "worker"])
+def test_a_killed_component_is_restarted(home: Home, running: ControlPlaneState, name: str) -> None:
+    assert running.url
+    killed = pids(home)[name]
+    os.kill(killed, signal.SIGKILL)
+    restarted = processes.wait_until(
+        lambda: pids(home).get(name, killed) != killed and health(home)["ready"] is True, _RESTART_SECONDS
+    )
+    assert restarted
+
+
+def test_after_a_kill_the_next_up_adopts_what_runs(home: Home, running: ControlPlaneState) -> None:
+    before = pids(home)
+    control = read_state(home).process
+    assert control
+    os.kill(control.pid, signal.SIGKILL)
+    assert processes.wait_until(lambda: not processes.alive(control), 10)
+    again = lifecycle.up(home)
+    assert again.started
+    assert (again.url, again.prefect_url, pids(home)) == (running.url, running.prefect_url, before)
+
+
+def test_down_stops_also_what_a_killed_control_plane_left(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    control = read_state(home).process
+    assert control
+    os.kill(control.pid, signal.SIGKILL)
+    assert processes.wait_until(lambda: not processes.alive(control), 10)
+    assert lifecycle.down(home)
+    assert processes_of(home) == []
+    assert not lifecycle.down(home)
+
+
+def test_stale_records_and_lock_files_block_nothing_and_addresses_stay(home: Home, running: ControlPlaneState) -> None:
+    """The record names processes that live, but are not the ones that were recorded."""
+    lifecycle.down(home)
+    assert processes_of(home) == []
+    somebody = {"pid": os.getppid(), "started_at": 1.0}
+    record = {
+        "process": somebody,
+        "url": running.url,
+        "prefect_url": None,
+        "ports": {"api": int(running.url.rpartition(":")[2])},
+        "components": {"worker": somebody},
+    }
+    home.control_state.write_text(json.dumps(record))
+    (home.root / "control.lock").write_text("4242")
+    assert lifecycle.up(home).url == running.url
+
+
+def test_in_the_foreground_a_sigterm_stops_everything_in_order(home: Home) -> None:
+    lifecycle.down(home)
+    environment = {**os.environ, "SHIPLINE_HOME": str(home.root)}
+    command = [sys.executable, "-m", "shipline.control"]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE) as control:
+        assert processes.wait_until(lambda: read_state(home).running, 60)
+        assert not lifecycle.up(home).started
+        second = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        assert (second.returncode, "it runs already" in second.stderr) == (2, True)
+        control.send_signal(signal.SIGTERM)
+        assert control.wait(60) == 0
+    assert processes_of(home) == []
+    assert "shut down" in processes.last_lines(home.control_logs / "postgresql.log")
+
+
+def test_a_control_plane_that_cannot_start_says_why(tmp_path: Path) -> None:
+    (tmp_path / "postgresql").write_text("in the way")
+    home = Home(tmp_path)
+    try:
+        with pytest.raises(PermanentError, match=r"starting the control plane of .*postgresql"):
+            lifecycle.up(home)
+    finally:
+        lifecycle.down(home)

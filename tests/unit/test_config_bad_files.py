@@ -1,0 +1,142 @@
+"""Files that are hardly configurations: each is refused in under a second, with its place, never a traceback.
+
+The time is that of the processor, so that a busy machine does not decide.
+"""
+
+import time
+
+import pytest
+
+from delivery.config_reading import problems_as_text, read_configuration
+from delivery.errors import ConfigurationError
+
+
+def refusal(content: bytes) -> ConfigurationError:
+    began = time.process_time()
+    with pytest.raises(ConfigurationError) as caught:
+        read_configuration(content)
+    assert time.process_time() - began < 1
+    return caught.value
+
+
+def first(content: bytes) -> str:
+    problem = refusal(content).problems[0]
+    return f"{problem.where}: {problem.message} ({problem.hint})"
+
+
+MEGABYTE = 1_000_000
+
+
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (b"", "1:1: the file is empty (write a first one with `shipline init`)"),
+        (b"# only words\n", "1:1: the file is empty (write a first one with `shipline init`)"),
+        (
+            b"- a\n- b\n",
+            "1:1: expected keys like 'version: 1' at the top, got a list (write a first one with `shipline init`)",
+        ),
+        (
+            b"hello\n",
+            (
+                "1:1: expected keys like 'version: 1' at the top, got the text 'hello' "
+                "(write a first one with `shipline init`)"
+            ),
+        ),
+        (b"version: 1\nname: Caf\xe9\n", "2:10: byte 0xe9 is not UTF-8 (save the file as UTF-8)"),
+        ("version: 1\n".encode("utf-16"), "1:1: byte 0xff is not UTF-8 (save the file as UTF-8)"),
+        (b"version: 1\nsteps:\n\tunit: 1\n", "3:1: a tab indents this line (indent with spaces)"),
+        (b"version: 1\nsteps:\n  unit:\n  \tcommand: x\n", "4:3: a tab indents this line (indent with spaces)"),
+        (b"version: 1\nversion: 1\n", "2:1: duplicate key 'version', first given on line 1 (keep one of the two)"),
+        (b"version: 1\n1: x\n", "2:1: key 1 must be a text (put it in quotes: '1')"),
+        (b"version: 1\ntrue: x\n", "2:1: key true must be a text (put it in quotes: 'true')"),
+        (
+            b"version: 1\n? [a]\n: x\n",
+            "2:3: a key must be a text, not a list or a mapping (write a plain word before the colon)",
+        ),
+        (
+            b"version: 1\n---\nversion: 1\n",
+            "2:1: a second document begins here (keep one document in the file)",
+        ),
+        (b"%YAML 1.2\n---\nversion: 1\n", "1:1: YAML directives are not supported (remove this line)"),
+        (b"a: &x 1\nb: *x\n", "2:4: alias '*x' is not supported (write the value out)"),
+        (
+            b"version: !!python/object:os.system x\n",
+            "1:10: tag '!!python/object:os.system' is not supported (remove the tag)",
+        ),
+        (
+            b"version: 123456789012345678901234567890\n",
+            "1:10: number 123456789012345678901234567890 is too large (put it in quotes to make it a text)",
+        ),
+        (b"version: 1e999\n", "1:10: number 1e999 is too large (put it in quotes to make it a text)"),
+        (b'a: "\\0"\n', "1:4: a text may not contain the character NUL (remove the '\\0')"),
+        (b"a: \x07\n", "1:4: character U+0007 is not allowed in YAML (remove it)"),
+        (b"a: b: c\n", "1:5: a colon stands where no key can be (put a text that contains ': ' in quotes)"),
+        (b"a: [1,\nb: 2\n", "1:4: a list or mapping in brackets is not closed (add the missing bracket or comma)"),
+        (b'a: "b\nc: 1\n', "1:4: a quoted text is not closed (add the missing quote)"),
+        (b"a: 1\nb\nc: 2\n", "2:1: expected ':' after a key (write 'key: value')"),
+        (b"a:\n   b: 1\n  c: 2\n", "3:3: expected a key at this indentation (indent keys of one section alike)"),
+        (b"a: @b\n", "1:4: this character cannot begin a value (put the text in quotes)"),
+        (b'a: "\\q"\n', "1:5: unknown escape in a double-quoted text (use single quotes, or double the backslash)"),
+    ],
+)
+def test_what_cannot_be_read_says_where_and_why(content: bytes, expected: str) -> None:
+    assert first(content) == f"shipline.yaml:{expected}"
+
+
+def test_ten_megabytes_are_refused_before_they_are_parsed() -> None:
+    expected = (
+        "shipline.yaml:1:1: the file has 10000000 bytes, more than the 1000000 that are read (keep data out of it)"
+    )
+    assert first(b"a" * 10 * MEGABYTE) == expected
+
+
+def test_a_yaml_bomb_is_refused_without_growing() -> None:
+    lines = ["a0: &a0 [lol, lol]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    error = refusal("\n".join(lines).encode())
+    assert error.problems[0].message == "alias '*a0' is not supported"
+    assert len(error.problems) == 81
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        "[" * MEGABYTE,
+        "{" * MEGABYTE,
+        "- " * (MEGABYTE // 2),
+        "? " * (MEGABYTE // 2),
+        "[a: " * (MEGABYTE // 4),
+        "a:\n" * (MEGABYTE // 3),
+        "---\n" * (MEGABYTE // 4),
+        "- \n" * (MEGABYTE // 3),
+        "[" + "[]," * (MEGABYTE // 3 - 1),
+        "".join(f"%TAG !a{number}! x\n" for number in range(50_000)) + "---\n",
+        "\n".join(" " * depth + "a:" for depth in range(1_400)),
+        "version: 1\n" + "".join(f"key{number}: 1\n" for number in range(19_000)),
+        "version: 1\nsteps:\n" + "".join(f"  Step {number}: {{command: x}}\n" for number in range(9_000)),
+        "version: 1\nsteps: {a: {command: [" + "1," * 19_000 + "]}}",
+        "version: 1\nsteps:\n"
+        + "".join(f"  s{n}: {{command: x, needs: [s{(n + 1) % 300}, s{(n + 7) % 300}]}}\n" for n in range(300)),
+        "version: 1\nfixtures: {p: {postgresql: {port: 5432}}}\nsteps:\n"
+        + "".join(f"  s{number}: {{command: x, fixtures: [p]}}\n" for number in range(300)),
+        "version: 1\nservices:\n"
+        + "".join(
+            f"  s{number}: {{paths: ['{'**/a*/' * 40}x'], build: {{command: x}}, run: {{command: y}}}}\n"
+            for number in range(100)
+        ),
+    ],
+    ids=lambda content: repr(content[:24]),
+)
+def test_hostile_files_are_refused_in_time(content: str) -> None:
+    error = refusal(content.encode())
+    assert len(error.problems) <= 101
+    assert len(problems_as_text(error.problems)) < 100_000
+
+
+def test_a_large_honest_file_is_read_in_time() -> None:
+    service = "  s{0}:\n    paths: [s{0}]\n    build: {{command: make s{0}}}\n    run: {{command: ./s{0}}}\n"
+    text = "version: 1\nservices:\n" + "".join(service.format(number) for number in range(200))
+    began = time.process_time()
+    assert len(read_configuration((text + "#" * 900_000).encode()).services) == 200
+    assert time.process_time() - began < 1

@@ -1,0 +1,124 @@
+"""Gates say no, wait or pass, each with a sentence that an operator reads."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from delivery.actor import SHIPLINE, Actor
+from delivery.approval import Approval
+from delivery.artifact import Digest
+from delivery.gate import (
+    ServiceLine,
+    Verdict,
+    refusals,
+    require_approvals,
+    require_clean,
+    require_newer,
+    require_not_bad,
+    require_not_held,
+    require_verified_before,
+    require_verified_upstream,
+    waits,
+)
+from delivery.promotion import Kind
+
+RELEASE = Digest("sha256:" + "ab" * 32)
+NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+PERSON = Actor("person", "ada")
+
+
+def approval(approver: str, decision: str = "approve", comment: str = "") -> Approval:
+    assert decision in {"approve", "reject"}
+    kind = "approve" if decision == "approve" else "reject"
+    return Approval("1", "p", "staging", RELEASE, kind, approver, "none", NOW, comment)  # type: ignore[arg-type]
+
+
+def test_a_release_must_be_verified_in_the_environment_before() -> None:
+    verdict = require_verified_upstream(RELEASE, "dev", verified=False, kind=Kind.CHANGE)
+    assert verdict.reasons == ("release abababababab is not verified in dev",)
+    assert not verdict.waiting
+
+
+@pytest.mark.parametrize(
+    ("upstream", "verified", "kind"),
+    [(None, False, Kind.CHANGE), ("dev", True, Kind.CHANGE), ("dev", False, Kind.ROLLBACK)],
+)
+def test_verified_upstream_passes(upstream: str | None, kind: Kind, *, verified: bool) -> None:
+    assert require_verified_upstream(RELEASE, upstream, verified=verified, kind=kind).passed
+
+
+def test_a_rollback_goes_only_to_what_was_verified_there() -> None:
+    verdict = require_verified_before(RELEASE, "production", verified=False, kind=Kind.ROLLBACK)
+    assert verdict.reasons == ("release abababababab was never verified in production",)
+    assert require_verified_before(RELEASE, "production", verified=False, kind=Kind.CHANGE).passed
+
+
+def test_no_automation_promotes_what_is_bad_but_a_person_may_insist() -> None:
+    assert require_not_bad([RELEASE], SHIPLINE).reasons == ("abababababab is marked bad",)
+    assert require_not_bad([RELEASE], PERSON).passed
+    assert require_not_bad([], SHIPLINE).passed
+
+
+def test_a_held_environment_makes_automation_wait_and_lets_people_through() -> None:
+    verdict = require_not_held("production", "the sale is on", SHIPLINE, Kind.CHANGE)
+    assert verdict.reasons == ("production is on hold: the sale is on",)
+    assert verdict.waiting
+    assert require_not_held("production", "the sale is on", PERSON, Kind.CHANGE).passed
+    assert require_not_held("production", None, SHIPLINE, Kind.CHANGE).passed
+
+
+def test_a_hold_does_not_keep_users_on_a_release_that_failed() -> None:
+    assert require_not_held("production", "the sale is on", SHIPLINE, Kind.ROLLBACK).passed
+
+
+def test_uncommitted_changes_stay_in_development() -> None:
+    assert require_clean("development", dirty=True).passed
+    assert require_clean("production", dirty=False).passed
+    assert not require_clean("staging", dirty=True).passed
+
+
+@pytest.mark.parametrize("relation", ["first", "same", "newer"])
+def test_what_goes_on_from_what_runs_is_newer(relation: str) -> None:
+    assert require_newer([ServiceLine("web", relation)], Kind.CHANGE, replace=False).passed
+
+
+def test_an_older_release_may_not_overwrite_a_newer_one() -> None:
+    lines = [ServiceLine("web", "older"), ServiceLine("api", "unrelated"), ServiceLine("db", "same")]
+    assert require_newer(lines, Kind.CHANGE, replace=False).reasons == (
+        "web: what runs is newer; use rollback to go back",
+        "api: what runs is of an unrelated line of history; use --replace to replace it",
+    )
+    assert require_newer(lines, Kind.ROLLBACK, replace=False).passed
+    assert require_newer(lines, Kind.CHANGE, replace=True).passed
+
+
+def test_approvals_wait_until_enough_different_people_said_yes() -> None:
+    later = NOW + timedelta(hours=1)
+    assert require_approvals([], 2, later, NOW) == Verdict("approvals", ("waiting for 2 approvals",), waiting=True)
+    twice = [approval("ada"), approval("ada")]
+    assert require_approvals(twice, 2, later, NOW).reasons == ("waiting for 1 approval",)
+    assert require_approvals([approval("ada"), approval("bob")], 2, later, NOW).passed
+
+
+def test_one_rejection_ends_it_even_beside_enough_approvals() -> None:
+    said = [approval("ada"), approval("bob", "reject", "not before Monday")]
+    verdict = require_approvals(said, 1, None, NOW)
+    assert verdict == Verdict("approvals", ("rejected by bob: not before Monday",))
+
+
+def test_approvals_expire_as_a_refusal() -> None:
+    verdict = require_approvals([], 1, NOW, NOW)
+    assert verdict == Verdict("approvals", ("approval expired: 0 of 1 given in time",))
+    assert require_approvals([approval("ada")], 1, NOW, NOW).passed
+
+
+def test_an_approval_after_its_time_does_not_count() -> None:
+    too_late = NOW - timedelta(seconds=1)
+    verdict = require_approvals([approval("ada")], 1, too_late, NOW)
+    assert verdict == Verdict("approvals", ("approval expired: 0 of 1 given in time",))
+
+
+def test_refusals_and_waits_are_told_apart() -> None:
+    verdicts = [Verdict("a"), Verdict("b", ("no",)), Verdict("c", ("later",), waiting=True)]
+    assert refusals(verdicts) == ("no",)
+    assert waits(verdicts) == ("later",)
