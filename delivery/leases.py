@@ -13,14 +13,18 @@ RENEWALS_PER_LEASE = 4
 
 @contextmanager
 def kept(
-    operations: Operations, lease: Lease, ttl: timedelta, each_time: Callable[[], None] = lambda: None
+    operations: Operations,
+    lease: Lease,
+    ttl: timedelta,
+    each_time: Callable[[], None] = lambda: None,
+    lost: Event | None = None,
 ) -> Iterator[Event]:
-    """Renew until the block ends, then release. Yields an event that is set once the lease is lost.
+    """Renew until the block ends, then release. Yields the event `lost`, which is set once the lease is.
 
     A renewal that cannot reach the database is tried again: whether the lease held meanwhile is for the
     guard of the next append to say. `each_time` is called after each renewal.
     """
-    lost, done = Event(), Event()
+    lost, done = lost or Event(), Event()
     thread = Thread(target=_renew, args=(operations, lease, ttl, each_time, lost, done), daemon=True)
     thread.start()
     try:

@@ -63,8 +63,15 @@ class Kind(StrEnum):
     CHANGE = "change"
     ROLLBACK = "rollback"
     HOTFIX = "hotfix"
+    """A change that nobody had planned: it answers something that hurts users."""
     CONFIG = "config"
+    """A change that turned out to change nothing but how services run."""
     REDEPLOY = "redeploy"
+    """The same candidate applied again."""
+
+
+FORWARD = frozenset({Kind.CHANGE, Kind.HOTFIX, Kind.CONFIG})
+"""What brings something newer: it supersedes older requests, and goes on downstream."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,6 +64,8 @@ class Run:
     plan_digest: Digest | None = None
     partial: bool = False
     """Asked for some steps only (`--only`): nothing is released or promoted."""
+    hotfix: bool = False
+    """Whether its promotions are hotfixes: nobody had planned them."""
     request: str | None = None
     """The caller's own id of the request: the same one twice is one run."""
 

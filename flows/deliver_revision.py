@@ -12,11 +12,11 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from delivery.adapters.embedded import connect
-from delivery.errors import DeliveryError, PermanentError
+from delivery.errors import DeliveryError, StaleFenceError
 from delivery.home import Home
 from delivery.leases import kept
 from delivery.run import Run, RunState
-from delivery.running.releasing import finish, make_release, request_first
+from delivery.running.releasing import ended_by, finish, make_release, request_first
 from delivery.running.steps import verdict
 from delivery.running.work import LEASE, RunWork, take_run
 from flows.build_release import build_release
@@ -33,9 +33,13 @@ async def deliver_revision(run: str) -> State[None]:
     if work is None:
         return Completed(name="Left", message="it is done, or another process works on it")
     open_work(work)
-    with kept(connections.operations, work.lease, LEASE, work.look_for_abort):
-        ended = await deliver(work)
-    close_work(run)
+    try:
+        with kept(connections.operations, work.lease, LEASE, work.look_for_abort, lost=work.cancelled):
+            ended = await deliver(work)
+    except StaleFenceError as error:
+        return Completed(name="Stale", message=f"left to a newer pass: {error.message}")
+    finally:
+        close_work(run)
     return state_of_run(ended.state, ended.problem)
 
 
@@ -47,11 +51,8 @@ async def deliver(work: RunWork) -> Run:
         if state is RunState.COMPLETED and not work.run.partial:
             await build_release(work.run.id)
             await asyncio.to_thread(request_promotions, work)
-    except PermanentError as error:
-        state, problem = RunState.FAILED, f"{error.message}; {error.hint}"
-    except DeliveryError as error:
-        state = RunState.CANCELLED if work.cancelled.is_set() else RunState.ERRORED
-        problem = f"{error.message}; {error.hint}"
+    except (DeliveryError, OSError) as error:
+        state, problem = ended_by(error, cancelled=work.cancelled.is_set())
     return await asyncio.to_thread(finish, work, state, problem)
 
 

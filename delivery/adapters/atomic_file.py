@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from delivery.artifact import Digest
-from delivery.errors import PermanentError, TransientError
+from delivery.errors import TransientError
 
 _NO_SPACE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 CHUNK_BYTES = 1024 * 1024
@@ -24,7 +24,7 @@ def writing(what: str, where: Path) -> Iterator[None]:
     except OSError as error:
         cause = (error.strerror or str(error)).lower()
         if error.errno in _NO_SPACE:
-            raise PermanentError(f"{what}: {cause}", hint=f"free space where {where} is, then try again") from error
+            raise TransientError(f"{what}: {cause}", hint=f"free space where {where} is, then try again") from error
         raise TransientError(f"{what}: {cause}") from error
 
 

@@ -1,6 +1,6 @@
 """What a promotion changes, service by service, and how the ledger tells it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 
 from pydantic import JsonValue, TypeAdapter
@@ -34,6 +34,12 @@ def service_changes(connections: Connections, promotion: Promotion) -> tuple[Ser
 def _as_promoted(promotion: Promotion, released: Mapping[str, JsonValue]) -> Mapping[str, JsonValue]:
     """A released service at the revision that is promoted: a release may be made by several revisions."""
     return released if promotion.kind is Kind.ROLLBACK else {**released, "revision": promotion.configuration_revision}
+
+
+def kind_by(promotion: Promotion, changes: Sequence[ServiceChange], gone: Sequence[str]) -> Kind:
+    """The kind of a promotion by what it changes: a change of nothing but how services run is a `config`."""
+    same = all(one.artifact == one.previous_artifact for one in changes)
+    return Kind.CONFIG if promotion.kind is Kind.CHANGE and changes and same and not gone else promotion.kind
 
 
 def services_gone(connections: Connections, promotion: Promotion) -> tuple[str, ...]:

@@ -15,7 +15,7 @@ from delivery.promoting.changes import finished_drafts, live_drafts
 from delivery.promoting.judging import is_dirty
 from delivery.promoting.requesting import Wanted, request_draft, rollback_wanted, supersede_older
 from delivery.promoting.turn import Turn, read_promotion, read_promotions, utc_now
-from delivery.promotion import Kind, Phase, Promotion
+from delivery.promotion import FORWARD, Kind, Phase, Promotion
 
 
 def succeed(turn: Turn) -> Turn:
@@ -109,7 +109,7 @@ def _settle(turn: Turn, undone: Promotion, rollback: Promotion) -> None:
 def _downstream(turn: Turn) -> Iterator[Wanted]:
     """Every environment that takes by itself what was verified here."""
     promotion = turn.promotion
-    if promotion.kind is Kind.ROLLBACK:
+    if promotion.kind not in FORWARD:
         return
     known = configuration_at(turn.connections, promotion.project, promotion.configuration_revision).environments
     dirty = is_dirty(turn.connections, promotion)
@@ -123,6 +123,7 @@ def _downstream(turn: Turn) -> Iterator[Wanted]:
                 release=promotion.release,
                 configuration_revision=promotion.configuration_revision,
                 actor=SHIPLINE,
+                kind=Kind.HOTFIX if promotion.kind is Kind.HOTFIX else Kind.CHANGE,
                 run=promotion.run,
                 replace=promotion.replace,
                 request=f"after/{promotion.id}/{policy.environment}",

@@ -23,7 +23,9 @@ from delivery.gate import (
 )
 from delivery.ports import SourceRepository
 from delivery.promoting.accepting import AcceptedPolicy, policy_in_force, policy_version
+from delivery.promoting.candidates import candidate_of, run_digest
 from delivery.promotion import Kind, Promotion
+from delivery.rollout import Workload
 
 _APPROVAL: TypeAdapter[Approval] = TypeAdapter(Approval)
 
@@ -161,19 +163,20 @@ class _Facts:
         return str(row["reason"]) if row else None
 
     def lines(self) -> tuple[ServiceLine, ...]:
-        """How each service's line of history goes on from what is live."""
-        services = release_services(self.connections, self.promotion.project, self.promotion.release)
+        """How each service's line of history goes on from what is live; one that the release lacks would end."""
+        proposed = {one.service: one for one in candidate_of(self.connections, self.promotion).workloads}
         running = live_services(self.connections, self.promotion.project, self.promotion.environment)
-        return tuple(self._line(name, one, running.get(name)) for name, one in services.items())
+        names = sorted(proposed.keys() | running.keys())
+        return tuple(self._line(name, proposed.get(name), running.get(name)) for name in names)
 
-    def _line(self, name: str, released: dict[str, JsonValue], live: dict[str, JsonValue] | None) -> ServiceLine:
+    def _line(self, name: str, proposed: Workload | None, live: dict[str, JsonValue] | None) -> ServiceLine:
         if live is None:
             return ServiceLine(name, "first")
-        if live["artifact"] == released["artifact"]:
+        if proposed and (live["artifact"], live["run"]) == (proposed.artifact, run_digest(proposed)):
             return ServiceLine(name, "same")
         source = self.connections.source(self.promotion.project)
-        proposed = self._commit(self.promotion.configuration_revision)
-        return ServiceLine(name, _relation(source, self._commit(str(live["revision"])), proposed))
+        commit = self._commit(self.promotion.configuration_revision)
+        return ServiceLine(name, _relation(source, self._commit(str(live["revision"])), commit))
 
     def _commit(self, revision: str) -> str:
         """The commit that stands for a revision: of uncommitted changes, the one below them."""

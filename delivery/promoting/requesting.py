@@ -1,6 +1,6 @@
 """Requesting: from "this release, there" to a promotion in its lane, once per request."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import uuid6
 from pydantic import JsonValue
@@ -15,7 +15,7 @@ from delivery.promoting.accepting import policies_in_force, policy_in_force
 from delivery.promoting.candidates import candidate_for, candidate_of
 from delivery.promoting.judging import digests_of
 from delivery.promoting.turn import read_promotions, utc_now
-from delivery.promotion import BEFORE_ROLLOUT, Kind, Phase, Promotion
+from delivery.promotion import BEFORE_ROLLOUT, FORWARD, Kind, Phase, Promotion
 from delivery.rollout import Candidate
 
 
@@ -71,7 +71,8 @@ def request_draft(connections: Connections, wanted: Wanted) -> Promotion | Draft
         wanted.configuration_revision,
     )
     already = _already_there(connections, wanted, candidate)
-    key, body = f"request/{wanted.request}", _body(wanted, candidate)
+    asked_for = replace(wanted, caused_by_incident=_answered_incident(connections, wanted))
+    key, body = f"request/{wanted.request}", _body(asked_for, candidate)
     return already or Draft("promotion.requested", body, wanted.actor, connections.clock.now(), key)
 
 
@@ -93,6 +94,15 @@ def _body(wanted: Wanted, candidate: Candidate) -> dict[str, JsonValue]:
     }
 
 
+def _answered_incident(connections: Connections, wanted: Wanted) -> str | None:
+    """The open incident that a hotfix answers: the newest one of its environment."""
+    if wanted.kind is not Kind.HOTFIX or wanted.caused_by_incident:
+        return wanted.caused_by_incident
+    where: dict[str, JsonValue] = {"project": wanted.project, "environment": wanted.environment}
+    rows = connections.ledger.rows("incidents", order="-opened_at", limit=1, **where, state=["open", "mitigated"])
+    return str(rows[0]["id"]) if rows else None
+
+
 def _already_there(connections: Connections, wanted: Wanted, candidate: Candidate) -> Promotion | None:
     """A promotion of this very candidate that is under way, or the last one here when it succeeded."""
     if wanted.kind is not Kind.CHANGE:
@@ -109,14 +119,14 @@ def _already_there(connections: Connections, wanted: Wanted, candidate: Candidat
 
 def supersede_older(connections: Connections, newest: Promotion) -> None:
     """Changes that have not begun to roll out give way to one of a newer revision of the same line."""
-    if newest.kind is not Kind.CHANGE:
+    if newest.kind not in FORWARD:
         return
     source = connections.source(newest.project)
     waiting = read_promotions(
         connections,
         project=newest.project,
         environment=newest.environment,
-        kind=Kind.CHANGE.value,
+        kind=[kind.value for kind in FORWARD],
         phase=[phase.value for phase in (Phase.REQUESTED, Phase.QUEUED, Phase.WAITING)],
     )
     for one in waiting:

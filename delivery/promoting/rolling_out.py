@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from delivery.errors import PermanentError
 from delivery.promoting.accepting import policy_version
 from delivery.promoting.candidates import candidate_of
-from delivery.promoting.changes import changes_document, deployment_body, service_changes, services_gone
+from delivery.promoting.changes import changes_document, deployment_body, kind_by, service_changes, services_gone
 from delivery.promoting.turn import Turn, utc_now
 from delivery.promotion import Phase, Promotion
 from delivery.rollout import Handle, Observed, Progress, RolloutPlan, Target
@@ -29,13 +29,15 @@ def begin(turn: Turn) -> Turn:
     """Enter RollingOut and fix what changes; nothing to do when a pass before this one did."""
     promotion, connections = turn.promotion, turn.connections
     if promotion.phase is not Phase.ROLLING_OUT:
+        changes, gone = service_changes(connections, promotion), services_gone(connections, promotion)
         moved = turn.moved(
             Phase.ROLLING_OUT,
             "starting the new side",
             started_at=utc_now(connections),
             previous_release=connections.deployer.observe(target_of(promotion)).release,
-            changes=changes_document(service_changes(connections, promotion)),
-            gone=list(services_gone(connections, promotion)),
+            changes=changes_document(changes),
+            gone=list(gone),
+            kind=kind_by(promotion, changes, gone).value,
         )
         turn = turn.write(moved)
     started = (

@@ -1,7 +1,7 @@
 """Verifying: the smoke suite through the router, then the watch window."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import timedelta
 
 from delivery.promoting.accepting import policy_version
@@ -40,8 +40,11 @@ def watch(turn: Turn) -> Iterator[str | None]:
     connections, promotion = turn.connections, turn.promotion
     policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
     ends = connections.clock.now() + timedelta(seconds=policy.terms.watch_seconds)
+    restarts: dict[str, int] = {}
     while True:
-        reason = ailment(connections.deployer.observe(target_of(promotion)), promotion)
+        observed = connections.deployer.observe(target_of(promotion))
+        reason = ailment(observed, promotion) or relapse(observed, restarts)
+        restarts = {one.id: one.restarts for one in observed.instances}
         yield reason
         if reason or connections.clock.now() >= ends:
             return
@@ -58,4 +61,15 @@ def ailment(observed: Observed, promotion: Promotion) -> str | None:
             return f"{one.service} is {one.health}: {one.message or 'no reason seen'}"
     if observed.release is not None and observed.release != promotion.release:
         return f"the environment runs release {observed.release}"
+    return None
+
+
+def relapse(observed: Observed, restarts: Mapping[str, int]) -> str | None:
+    """Why a release is not well that looks so now: what serves it has ended by itself since the look before.
+
+    A process is up again within a blink; who looks twice a second would often find it healthy.
+    """
+    for one in observed.instances:
+        if one.serves and one.restarts > restarts.get(one.id, one.restarts):
+            return f"{one.service} has ended by itself and was started again"
     return None

@@ -11,6 +11,7 @@ from delivery.config import Build, Step
 from delivery.errors import PermanentError, TransientError
 from delivery.ledger import Draft
 from delivery.plan import Action, PlannedService, PlannedStep
+from delivery.ports import Guard
 from delivery.run import BuiltService
 from delivery.running.steps import secret_for, variables
 from delivery.running.work import RunWork
@@ -102,5 +103,6 @@ def _record(work: RunWork, artifact: Artifact) -> None:
         "origin": artifact.origin,
         "run": work.run.id,
     }
-    draft = Draft("artifact.built", body, SHIPLINE, work.connections.clock.now())
-    work.connections.ledger.append(work.run.project, [draft])
+    key = f"built/{work.run.id}/{artifact.service}/{artifact.digest}"
+    draft = Draft("artifact.built", body, SHIPLINE, work.connections.clock.now(), key)
+    work.connections.ledger.append(work.run.project, [draft], Guard(lease=work.lease))

@@ -9,11 +9,12 @@ from delivery.actor import SHIPLINE, Actor
 from delivery.canonical import canonical_bytes
 from delivery.configuration import definition_document
 from delivery.connections import Connections
-from delivery.errors import NotFoundError
+from delivery.errors import DeliveryError, NotFoundError, PermanentError, StaleFenceError
 from delivery.ledger import Draft
+from delivery.ports import Guard
 from delivery.promoting.accepting import AcceptedPolicy, policies_in_force
 from delivery.promoting.requesting import Wanted, request_promotion
-from delivery.promotion import Promotion
+from delivery.promotion import Kind, Promotion
 from delivery.release import Release, ReleasedService
 from delivery.run import BuiltService, Run, RunState
 from delivery.running.work import RunWork, save_run
@@ -33,8 +34,28 @@ def _released(work: RunWork, built: BuiltService) -> ReleasedService:
     return ReleasedService(built.digest, definition, None, work.run.revision)
 
 
+def ended_by(error: DeliveryError | OSError, *, cancelled: bool) -> tuple[RunState, str]:
+    """How a run ends by an error, and why: Failed where the answer is no, Errored where nobody could find out.
+
+    StaleFenceError is raised again: a run that another process has taken over has not ended.
+    """
+    match error:
+        case StaleFenceError():
+            raise error
+        case PermanentError():
+            return RunState.FAILED, f"{error.message}; {error.hint}"
+        case DeliveryError():
+            return RunState.CANCELLED if cancelled else RunState.ERRORED, f"{error.message}; {error.hint}"
+        case _:
+            return RunState.ERRORED, f"working on the run: {(error.strerror or str(error)).lower()}"
+
+
 def finish(work: RunWork, state: RunState, problem: str) -> Run:
-    """The run's own work is done, however it went; its promotions go their own way."""
+    """The run's own work is done, however it went; its promotions go their own way.
+
+    StaleFenceError when another process has taken the run over: what it says of it counts.
+    """
+    work.require_lease()
     release = make_release(work, work.built)
     ended = replace(
         work.run,
@@ -66,7 +87,7 @@ def record(work: RunWork, release: Release | None) -> None:
     drafts = [Draft("revision.tested", tested, SHIPLINE, connections.clock.now(), f"tested/{run.id}")]
     if release:
         drafts.insert(0, release_draft(connections, release, SHIPLINE, run=run.id, based_on=run.based_on))
-    connections.ledger.append(run.project, drafts)
+    connections.ledger.append(run.project, drafts, Guard(lease=work.lease))
 
 
 def _default_branch(work: RunWork) -> str | None:
@@ -95,6 +116,7 @@ def request_first(work: RunWork, release: Release) -> list[Promotion]:
                 release=release.digest,
                 configuration_revision=work.run.revision,
                 actor=person,
+                kind=Kind.HOTFIX if work.run.hotfix else Kind.CHANGE,
                 request=f"run/{work.run.id}/{policy.environment}",
                 run=work.run.id,
             ),

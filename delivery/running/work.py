@@ -11,7 +11,7 @@ from threading import Event
 
 from delivery.config import Configuration
 from delivery.connections import Connections
-from delivery.errors import NotFoundError
+from delivery.errors import NotFoundError, StaleFenceError
 from delivery.plan import Plan
 from delivery.ports import Lease
 from delivery.promoting.candidates import configuration_at
@@ -39,6 +39,11 @@ class RunWork:
     def logs(self) -> Path:
         """Where the logs of this run are kept."""
         return self.connections.home.run_logs(self.run.id)
+
+    def require_lease(self) -> None:
+        """StaleFenceError when another process has the run by now."""
+        if not self.connections.operations.renew(self.lease, LEASE):
+            raise StaleFenceError(f"working on run {self.run.id}: its lease is lost")
 
     def look_for_abort(self) -> None:
         """Set `cancelled` once somebody has asked for an end."""

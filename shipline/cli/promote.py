@@ -9,7 +9,7 @@ from shipline.cli.client import segments
 from shipline.cli.errors import ApiError
 from shipline.cli.follow import Patience, follow_promotion
 from shipline.cli.output import Document, joined, short, table
-from shipline.cli.run import Request, Timeout, Wait, tell_run
+from shipline.cli.run import Hotfix, Request, Timeout, Wait, tell_run
 from shipline.cli.run_summary import render_waiting
 from shipline.cli.session import Session
 
@@ -17,12 +17,14 @@ Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded."
 Identity = Annotated[str, typer.Argument(metavar="ID", help="Of a promotion or a run.")]
 
 
-def promote(
+def promote(  # noqa: PLR0913  # a command's parameters are its options
     session: Session,
     what: Annotated[str, typer.Argument(help="A release id, a revision or a digest.")],
     *,
     to: Annotated[str, typer.Option(metavar="ENV", help="The environment.")],
     replace: Annotated[bool, typer.Option("--replace", help="Also over a newer or unrelated line of history.")] = False,
+    hotfix: Hotfix = False,
+    redeploy: Annotated[bool, typer.Option("--redeploy", help="Apply what runs there again.")] = False,
     wait: Wait = False,
     timeout: Timeout = None,
     request: Request = None,
@@ -31,7 +33,10 @@ def promote(
 
     Example: shipline promote main --to staging --wait
     """
-    body = {"what": what, "environment": to, "replace": replace, "request": request or uuid.uuid4().hex}
+    if hotfix and redeploy:
+        raise typer.BadParameter("--hotfix brings something new and --redeploy what is there: choose one")
+    kind = "hotfix" if hotfix else "redeploy" if redeploy else "change"
+    body = {"what": what, "environment": to, "replace": replace, "kind": kind, "request": request or uuid.uuid4().hex}
     asked = session.api.post(session.path("promotions"), body)
     _tell_promotion(session, asked, Patience(wait, timeout))
 

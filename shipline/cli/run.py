@@ -16,6 +16,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Wait for the end, past a per
 Timeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", min=0, help="Wait at most this long; exit code 5 when it passes.")
 ]
+Hotfix = Annotated[bool, typer.Option("--hotfix", help="Unplanned: it answers something that hurts users.")]
 Request = Annotated[
     str | None, typer.Option(metavar="ID", help="Your own id of this request: the same one twice has one effect.")
 ]
@@ -32,6 +33,7 @@ def run(  # noqa: PLR0913  # a command's parameters are its options
     fail_fast: Annotated[
         bool | None, typer.Option("--fail-fast/--no-fail-fast", help="Stop at the first failed step.")
     ] = None,
+    hotfix: Hotfix = False,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Stay and tell, or only start it.")] = True,
     wait: Wait = False,
     timeout: Timeout = None,
@@ -48,6 +50,7 @@ def run(  # noqa: PLR0913  # a command's parameters are its options
         "dirty": dirty,
         "only": names(only),
         "force": names(force),
+        "hotfix": hotfix,
         "request": request or uuid.uuid4().hex,
     } | ({} if fail_fast is None else {"fail_fast": fail_fast})
     started = session.api.post(session.path("runs"), body)["id"]

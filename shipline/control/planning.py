@@ -37,6 +37,7 @@ class Asked:
     only: Collection[str] = field(default_factory=tuple)
     force: Collection[str] = field(default_factory=tuple)
     fail_fast: bool | None = None
+    hotfix: bool = False
     request: str | None = None
 
 
@@ -132,6 +133,7 @@ def start_run(control: Control, project: str, asked: Asked, actor: Actor) -> Run
         requested_by=actor.subject,
         plan_digest=digest,
         partial=bool(asked.only),
+        hotfix=asked.hotfix,
         request=asked.request,
     )
     connections.operations.save("plans", run.id, project, {"plan": planned.to_json()})

@@ -69,7 +69,15 @@ def _bare(what: str) -> str:
 
 
 def promote(
-    connections: Connections, project: str, what: str, environment: str, actor: Actor, *, request: str, replace_: bool
+    connections: Connections,
+    project: str,
+    what: str,
+    environment: str,
+    actor: Actor,
+    *,
+    request: str,
+    replace_: bool,
+    kind: Kind,
 ) -> Promotion:
     """Ask for a release in an environment, with the configuration of its own revision."""
     row = find_release(connections, project, what)
@@ -81,6 +89,7 @@ def promote(
         actor=actor,
         request=request,
         replace=replace_,
+        kind=kind,
     )
     return request_promotion(connections, wanted)
 

@@ -11,7 +11,7 @@ import pytest
 
 from delivery.adapters.folder_store import FolderStore
 from delivery.artifact import Digest, digest_of
-from delivery.errors import PermanentError
+from delivery.errors import TransientError
 from delivery.ports import Store
 from tests.fakes.store import InMemoryStore
 
@@ -94,13 +94,13 @@ def test_a_full_disk_is_said_and_leaves_nothing_half_written(tmp_path: Path) -> 
         import resource
         from pathlib import Path
         from delivery.adapters.folder_store import FolderStore
-        from delivery.errors import PermanentError
+        from delivery.errors import TransientError
         resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, 100_000))
         store = FolderStore(Path({str(tmp_path / "store")!r}))
         for put, what in ((store.put, b"y" * 200_000), (store.put_file, Path({str(tmp_path / "big")!r}))):
             try:
                 put(what)
-            except PermanentError as error:
+            except TransientError as error:
                 print(error.message.rpartition(": ")[2], "|", error.hint)
         store.put(b"small")
     """)
@@ -120,7 +120,7 @@ def test_a_disk_that_is_really_full_is_said(tmp_path: Path) -> None:
         pytest.skip(f"cannot mount a small disk here: {mounted.stderr.strip()}")
     try:
         store = FolderStore(disk / "store")
-        with pytest.raises(PermanentError, match="no space left on device"):
+        with pytest.raises(TransientError, match="no space left on device"):
             store.put(b"x" * 200_000)
         assert [path for path in disk.rglob("*") if path.is_file()] == []
     finally:

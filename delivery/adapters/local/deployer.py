@@ -102,6 +102,7 @@ class LocalDeployer:
         done = transitions.application(plan, fence)
         if side.run.before_rollout is None or desired.prepared.get(side.service) == done:
             return desired
+        state.change(fence, lambda now: now)  # whoever was overtaken meanwhile must not touch the newer one's data
         preparing.run_before_rollout(plan.target, state.folder, side, self._resolver(plan.target))
         return state.change(
             fence, lambda now: now.model_copy(update={"prepared": {**now.prepared, side.service: done}})

@@ -12,6 +12,7 @@ from delivery.promoting.approving import Decision
 from delivery.promoting.deciding import decide
 from delivery.promoting.stopping import abort, retry
 from delivery.promoting.turn import read_promotion
+from delivery.promotion import Kind
 from shipline.control import dispatcher
 from shipline.control.access import Acting, Caller, Project
 from shipline.control.answers import require
@@ -31,6 +32,7 @@ class PromotionRequest(BaseModel):
     what: str
     environment: str
     replace: bool = False
+    kind: Literal["change", "hotfix", "redeploy"] = "change"
     request: str | None = None
 
 
@@ -58,8 +60,16 @@ class DecisionRequest(BaseModel):
 @router.post("/projects/{project}/promotions", status_code=201)
 def request_promotion(body: PromotionRequest, acting: Acting, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """Ask for a release in an environment."""
-    request = body.request or str(uuid6.uuid7())
-    found = promote(acting.ports, project, body.what, body.environment, caller, request=request, replace_=body.replace)
+    found = promote(
+        acting.ports,
+        project,
+        body.what,
+        body.environment,
+        caller,
+        request=body.request or str(uuid6.uuid7()),
+        replace_=body.replace,
+        kind=Kind(body.kind),
+    )
     return promotion_document(acting, found)
 
 

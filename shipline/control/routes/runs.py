@@ -32,6 +32,7 @@ class RunRequest(BaseModel):
     only: list[str] = []
     force: list[str] = []
     fail_fast: bool | None = None
+    hotfix: bool = False
     request: str | None = None
 
 
