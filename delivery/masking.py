@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 
 from delivery.secret import MINIMUM_CHARACTERS
 
+_PIECE_BYTES = 1024 * 1024
 _BREAKS = b"\r\n"
 _BLOTS = (b"***", b"###", b"...", b"---", b"\n")
 """What stands for a secret: the first that has nothing in common with any; none has a line break in the end."""
@@ -67,9 +68,11 @@ class Mask:
 
 
 def mask_text(text: str, values: Iterable[str]) -> str:
-    """A whole text with every secret masked."""
+    """A whole text with every secret masked. Cut it afterwards, never before: a part of a secret is not found."""
     mask = Mask(values)
-    return (mask.feed(text.encode(errors="surrogateescape")) + mask.flush()).decode(errors="replace")
+    content = text.encode(errors="surrogateescape")
+    pieces = (content[at : at + _PIECE_BYTES] for at in range(0, len(content), _PIECE_BYTES))
+    return b"".join([*(mask.feed(piece) for piece in pieces), mask.flush()]).decode(errors="replace")
 
 
 def secret_forms(values: Iterable[str]) -> tuple[bytes, ...]:

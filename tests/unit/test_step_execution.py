@@ -14,7 +14,7 @@ from delivery.config import Fixture, PostgresqlFixture, Reports, Retry, Step
 from delivery.errors import ConfigurationError, NotFoundError
 from delivery.plan import Action, PlannedStep
 from delivery.runner import ProcessSpec, ToolVersion
-from delivery.step import ReportSummary, StepResult, StepState
+from delivery.step import ReportSummary, StepResult, StepState, TestCase
 from delivery.step_execution import StepOrder, StepPorts, execute_step, reuse_step
 from tests.fakes.fixtures import NamedFixtures
 from tests.fakes.runner import Act, ScriptedRunner
@@ -163,6 +163,16 @@ def test_failed_tests_fail_a_step_that_exits_with_0_and_no_secret_is_told(bench:
     )
     assert (result.state, result.reason, result.exit_code) == (StepState.FAILED, "1 of 1 tests failed: t", 0)
     assert result.report.failed[0].message == "got ***"
+
+
+def test_a_secret_that_the_cut_of_a_report_goes_through_is_not_told_in_part(bench: Bench) -> None:
+    junit = FAILED_JUNIT.replace("got ", "m" * 3990).replace(">x<", f">hunter2hunter2{'o' * 3990}<")
+    result = bench.execute(
+        Act(effect=writing("junit.xml", junit)),
+        reports=Reports(junit=["junit.xml"]),
+        secrets={"TOKEN": "secret:TOKEN"},
+    )
+    assert result.report.failed == (TestCase("t", f"{'m' * 3990}***", f"***{'o' * 3990}"),)
 
 
 def test_a_declared_report_that_is_missing_fails_the_step(bench: Bench) -> None:
