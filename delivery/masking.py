@@ -31,6 +31,11 @@ class Mask:
         self._covered = 0
         """How many bytes of the held text, line breaks aside, belong to a secret that was blotted already."""
 
+    @property
+    def reach(self) -> int:
+        """Bytes of a stream, line breaks included, in which a secret that began before them has its end."""
+        return 4 * self._longest
+
     def feed(self, chunk: bytes) -> bytes:
         """What may be shown now; the rest, which may be the beginning of a secret, comes later."""
         if not self._forms:
