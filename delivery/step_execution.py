@@ -83,6 +83,8 @@ class StepOrder:
     """Every fixture that the configuration names."""
     folder: Path
     """A clean checkout for this execution alone."""
+    renew: Callable[[Path], None]
+    """Makes the folder a clean checkout again, whatever is in it."""
     private: Path
     """A folder outside of the checkout for HOME, TMPDIR and tools; whoever made it removes it."""
     log: Path
@@ -177,11 +179,18 @@ def _perform(order: StepOrder, ports: StepPorts, secrets: Mapping[str, str], log
         attempts += 1
         why = describe_exit(ended, order.step.timeout_seconds)
         note(f"shipline: attempt {attempts} of {order.step.retry.attempts}, because the last was {why}\n".encode())
+        _begin_anew(order, ports)
         ended = _attempt(order, ports, secrets, log, cancelled)
     outcome = replace(_judge(order, ports, ended, secrets.values()), attempts=attempts)
     if outcome.reason:
         note(f"shipline: {outcome.reason}\n".encode())
     return outcome
+
+
+def _begin_anew(order: StepOrder, ports: StepPorts) -> None:
+    """Reports and outputs of an attempt that was killed are not those of the next."""
+    order.renew(order.folder)
+    restore_outputs(ports.store, order.needs, order.folder)
 
 
 def _attempt(order: StepOrder, ports: StepPorts, secrets: Mapping[str, str], log: Log, cancelled: Event) -> Exit:

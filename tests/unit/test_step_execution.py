@@ -1,5 +1,6 @@
 """What becomes of a step for every way its command can end; processes are played by the fake runner."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -50,6 +51,7 @@ class Bench:
             Step(command=list(COMMAND), **step),
             FIXTURES,
             self.folder / "checkout",
+            _empty,
             self.folder / "private",
             self.log,
             {"SHIPLINE_REVISION": "c0ffee"},
@@ -75,6 +77,11 @@ def _secret(reference: str) -> str:
     if reference not in SECRETS:
         raise NotFoundError(f"resolving {reference}: it is not set")
     return SECRETS[reference]
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
 
 
 def writing(name: str, content: str) -> Callable[[ProcessSpec], None]:
@@ -135,6 +142,33 @@ def test_a_lost_process_is_tried_again_and_may_succeed(bench: Bench) -> None:
     result = bench.execute(Act(b"one\n", signal=9), Act(b"two\n"), retry=Retry(attempts=3))
     assert (result.state, result.attempts) == (StepState.COMPLETED, 2)
     assert bench.log.read_text() == "one\nshipline: attempt 2 of 3, because the last was killed by SIGKILL\ntwo\n"
+
+
+def test_a_further_attempt_sees_nothing_of_the_last_one_but_the_outputs_of_needs(bench: Bench) -> None:
+    need = bench.execute(Act(effect=writing("dist/app", "v1")), outputs=["dist"])
+    seen: list[list[str]] = []
+
+    def look(spec: ProcessSpec) -> None:
+        seen.append(sorted(path.relative_to(spec.folder).as_posix() for path in spec.folder.rglob("*")))
+        writing("dist/app", "broken")(spec)
+        writing("new", "half")(spec)
+
+    _empty(bench.folder / "checkout")
+    bench.execute(Act(signal=9, effect=look), Act(effect=look), needs=(need,), retry=Retry(attempts=2))
+    assert seen == [["dist", "dist/app"]] * 2
+
+
+def test_a_report_or_output_of_a_killed_attempt_does_not_count_for_the_next(bench: Bench) -> None:
+    junit = '<testsuite><testcase name="t"/></testsuite>'
+    killed = Act(signal=9, effect=writing("junit.xml", junit))
+    reports = Reports(junit=["junit.xml"])
+    result = bench.execute(killed, Act(), reports=reports, outputs=["junit.xml"], retry=Retry(attempts=2))
+    assert (result.state, result.attempts, result.reason) == (
+        StepState.FAILED,
+        2,
+        "the report 'junit.xml' was not written; the output 'junit.xml' was not written",
+    )
+    assert bench.reuse() is None
 
 
 def test_a_failing_test_is_never_tried_again(bench: Bench) -> None:
