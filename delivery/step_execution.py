@@ -46,6 +46,10 @@ class Log(Protocol):
         """What takes the output of one process."""
         ...
 
+    def note(self, text: str) -> None:
+        """Add a line of our own, whole and after everything that was said before; no process writes meanwhile."""
+        ...
+
     def close(self) -> None:
         """Write what is held back; the file is complete afterwards."""
         ...
@@ -172,18 +176,17 @@ def prepare_private(private: Path, tools: Iterable[ToolVersion]) -> None:
 
 def _perform(order: StepOrder, ports: StepPorts, secrets: Mapping[str, str], log: Log, cancelled: Event) -> _Outcome:
     restore_outputs(ports.store, order.needs, order.folder)
-    note = log.source()
     ended = _attempt(order, ports, secrets, log, cancelled)
     attempts = 1
     while attempts < order.step.retry.attempts and _worth_another(ended, order.step.retry):
         attempts += 1
         why = describe_exit(ended, order.step.timeout_seconds)
-        note(f"shipline: attempt {attempts} of {order.step.retry.attempts}, because the last was {why}\n".encode())
+        log.note(f"attempt {attempts} of {order.step.retry.attempts}, because the last was {why}")
         _begin_anew(order, ports)
         ended = _attempt(order, ports, secrets, log, cancelled)
     outcome = replace(_judge(order, ports, ended, secrets.values()), attempts=attempts)
     if outcome.reason:
-        note(f"shipline: {outcome.reason}\n".encode())
+        log.note(outcome.reason)
     return outcome
 
 

@@ -144,6 +144,16 @@ def test_a_lost_process_is_tried_again_and_may_succeed(bench: Bench) -> None:
     assert bench.log.read_text() == "one\nshipline: attempt 2 of 3, because the last was killed by SIGKILL\ntwo\n"
 
 
+def test_a_note_that_ends_as_a_secret_begins_is_written_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SECRETS, "secret:WORD", "s and p")
+    slow = Act(b"one\n", seconds=9)
+    again = Retry(attempts=2, on=["timeout"])
+    bench.execute(slow, Act(b"two\n", code=1), timeout_seconds=5, retry=again, secrets={"WORD": "secret:WORD"})
+    assert bench.log.read_text() == (
+        "one\nshipline: attempt 2 of 2, because the last was timed out after 5 s\ntwo\nshipline: exited with 1\n"
+    )
+
+
 def test_a_further_attempt_sees_nothing_of_the_last_one_but_the_outputs_of_needs(bench: Bench) -> None:
     need = bench.execute(Act(effect=writing("dist/app", "v1")), outputs=["dist"])
     seen: list[list[str]] = []
