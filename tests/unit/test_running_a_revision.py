@@ -326,10 +326,16 @@ def test_unchanged_services_are_not_built_again(workshop: Workshop) -> None:
     assert workshop.ran == ["lint", "unit", "unit", "whole", "make web"]
 
 
-def test_an_artifact_that_is_missing_from_the_store_is_built_again(workshop: Workshop) -> None:
+@pytest.mark.parametrize("left", [None, b"damaged"])
+def test_an_artifact_that_is_missing_or_damaged_in_the_store_is_built_again(
+    workshop: Workshop, left: bytes | None
+) -> None:
     first = workshop.deliver(workshop.run(workshop.commit()))
     [api, _] = first.artifacts
-    del workshop.installation.artifacts.archives[api.digest]
+    archives = workshop.installation.artifacts.archives
+    del archives[api.digest]
+    if left is not None:
+        archives[api.digest] = left
     again = workshop.deliver(workshop.run(workshop.commit()))
     assert [
         (one.service, one.digest == old.digest, one.reused)
@@ -338,6 +344,7 @@ def test_an_artifact_that_is_missing_from_the_store_is_built_again(workshop: Wor
         ("api", True, False),
         ("web", True, True),
     ]
+    assert workshop.connections.artifacts.has(api.digest)
 
 
 def test_the_same_artifacts_are_the_same_release_told_once(workshop: Workshop) -> None:
