@@ -1,7 +1,8 @@
 """Folders as reproducible tar archives: the same tree gives the same bytes, and unpacking cannot leave its folder.
 
 What two checkouts of one tree may differ in stays out: order, owner, times, umask. What remains is
-path, content, whether a file can be executed, and symbolic links.
+path, content, whether a file can be executed, and symbolic links. Names are bytes, and stand in an archive
+as what they mean in UTF-8, whatever the locale takes them for.
 """
 
 import os
@@ -9,12 +10,14 @@ import stat
 import tarfile
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
-from typing import BinaryIO
+from typing import BinaryIO, Final
 
 from delivery.errors import PermanentError
 
 MAXIMUM_BYTES = 20 * 1024**3
 """Unpacked content beyond which an archive is taken for an attack."""
+_NO_UTF8: Final = "surrogateescape"
+"""What becomes of bytes in a name that are no UTF-8: they are kept."""
 
 
 def write_archive(root: Path, members: Iterable[Path], stream: BinaryIO) -> int:
@@ -23,7 +26,9 @@ def write_archive(root: Path, members: Iterable[Path], stream: BinaryIO) -> int:
     PermanentError for a device, pipe or socket, and for a link that leads out of the root.
     """
     size = 0
-    with tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT) as archive:
+    with tarfile.open(
+        fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT, encoding="utf-8", errors=_NO_UTF8
+    ) as archive:
         for path in sorted(set(members), key=lambda path: os.fsencode(path.relative_to(root))):
             entry = _entry(root, path)
             if entry.isreg():
@@ -47,7 +52,7 @@ def extract_archive(stream: BinaryIO, folder: Path, maximum_bytes: int = MAXIMUM
     """Unpack into a folder; PermanentError for an archive that is damaged, too big, or reaches outside."""
     left = maximum_bytes
     try:
-        with tarfile.open(fileobj=stream, mode="r|") as archive:
+        with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors=_NO_UTF8) as archive:
             for entry in archive:
                 left -= entry.size
                 if left < 0:
@@ -59,14 +64,14 @@ def extract_archive(stream: BinaryIO, folder: Path, maximum_bytes: int = MAXIMUM
 
 def _entry(root: Path, path: Path) -> tarfile.TarInfo:
     found = path.lstat()
-    entry = tarfile.TarInfo(path.relative_to(root).as_posix())
+    entry = tarfile.TarInfo(_archived(path.relative_to(root)))
     if stat.S_ISREG(found.st_mode):
         entry.size = found.st_size
         entry.mode = 0o755 if found.st_mode & stat.S_IXUSR else 0o644
     elif stat.S_ISDIR(found.st_mode):
         entry.type, entry.mode = tarfile.DIRTYPE, 0o755
     elif stat.S_ISLNK(found.st_mode):
-        entry.type, entry.mode, entry.linkname = tarfile.SYMTYPE, 0o777, _safe_link(root, path)
+        entry.type, entry.mode, entry.linkname = tarfile.SYMTYPE, 0o777, _archived(_safe_link(root, path))
     else:
         raise PermanentError(f"packing {entry.name}: it is neither a file, a folder nor a link")
     return entry
@@ -90,4 +95,13 @@ def _safe_link(root: Path, path: Path) -> str:
 
 def _as_packed(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
     """What the standard library holds safe, with the time of unpacking: tools take 1970 for a mistake."""
-    return tarfile.data_filter(entry, folder).replace(mtime=None, deep=False)  # type: ignore[arg-type]  # the stubs lag behind
+    named = entry.replace(name=_local(entry.name), linkname=_local(entry.linkname), deep=False)
+    return tarfile.data_filter(named, folder).replace(mtime=None, deep=False)  # type: ignore[arg-type]  # the stubs lag behind
+
+
+def _archived(name: Path | str) -> str:
+    return os.fsencode(name).decode("utf-8", _NO_UTF8)
+
+
+def _local(name: str) -> str:
+    return os.fsdecode(name.encode("utf-8", _NO_UTF8))

@@ -14,6 +14,7 @@ from urllib.parse import quote, quote_plus
 
 from delivery.secret import MINIMUM_CHARACTERS
 
+_PIECE_BYTES = 1024 * 1024
 _BREAKS = b"\r\n"
 _BLOTS = (b"***", b"###", b"...", b"---", b"\n")
 """What stands for a secret: the first that has nothing in common with any; none has a line break in the end."""
@@ -29,6 +30,11 @@ class Mask:
         self._held = b""
         self._covered = 0
         """How many bytes of the held text, line breaks aside, belong to a secret that was blotted already."""
+
+    @property
+    def reach(self) -> int:
+        """Bytes of a stream, line breaks included, in which a secret that began before them has its end."""
+        return 4 * self._longest
 
     def feed(self, chunk: bytes) -> bytes:
         """What may be shown now; the rest, which may be the beginning of a secret, comes later."""
@@ -67,9 +73,11 @@ class Mask:
 
 
 def mask_text(text: str, values: Iterable[str]) -> str:
-    """A whole text with every secret masked."""
+    """A whole text with every secret masked. Cut it afterwards, never before: a part of a secret is not found."""
     mask = Mask(values)
-    return (mask.feed(text.encode(errors="surrogateescape")) + mask.flush()).decode(errors="replace")
+    content = text.encode(errors="surrogateescape")
+    pieces = (content[at : at + _PIECE_BYTES] for at in range(0, len(content), _PIECE_BYTES))
+    return b"".join([*(mask.feed(piece) for piece in pieces), mask.flush()]).decode(errors="replace")
 
 
 def secret_forms(values: Iterable[str]) -> tuple[bytes, ...]:

@@ -150,7 +150,7 @@ class ArtifactStore(Protocol):
         ...
 
     def has(self, digest: Digest) -> bool:
-        """Whether the artifact is complete."""
+        """Whether the artifact is complete and undamaged: all of it is read. `pack` replaces what is not."""
         ...
 
 

@@ -13,6 +13,9 @@ _REFERENCE = "secret:"
 _KEPT = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 _SHOWN_CHARACTERS = 200
 
+Mask = Callable[[str], str]
+"""Hides the secrets in a text; it must see the whole of it, before anything is cut off."""
+
 Find = Callable[[JsonValue, str], JsonValue]
 """The value at a JSON pointer; raises LookupError when there is none."""
 
@@ -73,8 +76,8 @@ def _filled(body: JsonValue, kept: Mapping[str, str]) -> JsonValue:
     return body
 
 
-def shortcoming(request: SmokeRequest, answer: Answer, find: Find) -> str:
-    """What is wrong with an answer, in one sentence; empty when nothing is."""
+def shortcoming(request: SmokeRequest, answer: Answer, find: Find, mask: Mask) -> str:
+    """What is wrong with an answer, in one sentence without a secret; empty when nothing is."""
     expected = [request.status] if isinstance(request.status, int) else request.status
     if answer.status not in expected:
         return f"expected status {' or '.join(map(str, expected))}, got {answer.status}"
@@ -82,7 +85,8 @@ def shortcoming(request: SmokeRequest, answer: Answer, find: Find) -> str:
         return f"expected an answer within {request.maximum_seconds:g} s, it took {answer.seconds:.3g} s"
     if (request.matches or request.keep) and not answer.readable:
         return "expected JSON, got something else"
-    mismatches = (_mismatch(answer.document, pointer, value, find) for pointer, value in request.matches.items())
+    matches = request.matches.items()
+    mismatches = (_mismatch(answer.document, pointer, value, find, mask) for pointer, value in matches)
     missing = (_absence(answer.document, pointer, find) for pointer in request.keep.values())
     return next((reason for reason in (*mismatches, *missing) if reason), "")
 
@@ -90,17 +94,17 @@ def shortcoming(request: SmokeRequest, answer: Answer, find: Find) -> str:
 def keep(request: SmokeRequest, answer: Answer, find: Find) -> dict[str, str]:
     """What later requests may use of an answer that will do."""
     found = {name: find(answer.document, pointer) for name, pointer in request.keep.items()}
-    return {name: value if isinstance(value, str) else _shown(value) for name, value in found.items()}
+    return {name: value if isinstance(value, str) else _text(value) for name, value in found.items()}
 
 
-def _mismatch(document: JsonValue, pointer: str, value: JsonValue, find: Find) -> str:
+def _mismatch(document: JsonValue, pointer: str, value: JsonValue, find: Find, mask: Mask) -> str:
     absent = _absence(document, pointer, find)
     if absent:
         return absent
     found = find(document, pointer)
     if found == value and isinstance(found, bool) == isinstance(value, bool):
         return ""
-    return f"expected {_shown(value)} at {pointer or 'the root'}, got {_shown(found)}"
+    return f"expected {_shown(value, mask)} at {pointer or 'the root'}, got {_shown(found, mask)}"
 
 
 def _absence(document: JsonValue, pointer: str, find: Find) -> str:
@@ -111,6 +115,10 @@ def _absence(document: JsonValue, pointer: str, find: Find) -> str:
     return ""
 
 
-def _shown(value: JsonValue) -> str:
-    text = json.dumps(value, ensure_ascii=False)
+def _text(value: JsonValue) -> str:
+    return json.dumps(value, ensure_ascii=False)
+
+
+def _shown(value: JsonValue, mask: Mask) -> str:
+    text = mask(_text(value))
     return text if len(text) <= _SHOWN_CHARACTERS else f"{text[:_SHOWN_CHARACTERS]}..."

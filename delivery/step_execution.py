@@ -11,6 +11,7 @@ import shutil
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from threading import Event
 from typing import Any, Protocol, cast
@@ -45,6 +46,10 @@ class Log(Protocol):
         """What takes the output of one process."""
         ...
 
+    def note(self, text: str) -> None:
+        """Add a line of our own, whole and after everything that was said before; no process writes meanwhile."""
+        ...
+
     def close(self) -> None:
         """Write what is held back; the file is complete afterwards."""
         ...
@@ -67,8 +72,8 @@ class StepPorts:
     store: Store
     cache: StepCache
     tool: Callable[[str], ToolVersion]
-    read_reports: Callable[[Path, Reports], tuple[ReportSummary, tuple[str, ...]]]
-    """What reports below a folder say, and what is wrong with them."""
+    read_reports: Callable[[Path, Reports, Callable[[str], str]], tuple[ReportSummary, tuple[str, ...]]]
+    """What reports below a folder say, failed tests masked by the function given, and what is wrong with them."""
     open_log: OpenLog
 
 
@@ -82,6 +87,8 @@ class StepOrder:
     """Every fixture that the configuration names."""
     folder: Path
     """A clean checkout for this execution alone."""
+    renew: Callable[[Path], None]
+    """Makes the folder a clean checkout again, whatever is in it."""
     private: Path
     """A folder outside of the checkout for HOME, TMPDIR and tools; whoever made it removes it."""
     log: Path
@@ -169,18 +176,24 @@ def prepare_private(private: Path, tools: Iterable[ToolVersion]) -> None:
 
 def _perform(order: StepOrder, ports: StepPorts, secrets: Mapping[str, str], log: Log, cancelled: Event) -> _Outcome:
     restore_outputs(ports.store, order.needs, order.folder)
-    note = log.source()
     ended = _attempt(order, ports, secrets, log, cancelled)
     attempts = 1
     while attempts < order.step.retry.attempts and _worth_another(ended, order.step.retry):
         attempts += 1
         why = describe_exit(ended, order.step.timeout_seconds)
-        note(f"shipline: attempt {attempts} of {order.step.retry.attempts}, because the last was {why}\n".encode())
+        log.note(f"attempt {attempts} of {order.step.retry.attempts}, because the last was {why}")
+        _begin_anew(order, ports)
         ended = _attempt(order, ports, secrets, log, cancelled)
-    outcome = replace(_judge(order, ports, ended), attempts=attempts)
+    outcome = replace(_judge(order, ports, ended, secrets.values()), attempts=attempts)
     if outcome.reason:
-        note(f"shipline: {outcome.reason}\n".encode())
+        log.note(outcome.reason)
     return outcome
+
+
+def _begin_anew(order: StepOrder, ports: StepPorts) -> None:
+    """Reports and outputs of an attempt that was killed are not those of the next."""
+    order.renew(order.folder)
+    restore_outputs(ports.store, order.needs, order.folder)
 
 
 def _attempt(order: StepOrder, ports: StepPorts, secrets: Mapping[str, str], log: Log, cancelled: Event) -> Exit:
@@ -218,14 +231,14 @@ def _worth_another(ended: Exit, retry: Retry) -> bool:
     return "lost" in retry.on and killed_from_outside(ended)
 
 
-def _judge(order: StepOrder, ports: StepPorts, ended: Exit) -> _Outcome:
+def _judge(order: StepOrder, ports: StepPorts, ended: Exit, secrets: Iterable[str]) -> _Outcome:
     """What an end means, with reports and outputs."""
     why = describe_exit(ended, order.step.timeout_seconds)
     if ended.ending is Ending.CANCELLED:
         return _Outcome(StepState.CANCELLED, why)
     if not looked(ended):
         return _Outcome(StepState.ERRORED, why, ended.code)
-    report, problems = ports.read_reports(order.folder, order.step.reports)
+    report, problems = ports.read_reports(order.folder, order.step.reports, partial(mask_text, values=secrets))
     reasons = judge_reports(report, order.step.reports)
     if not ended.succeeded:
         return _Outcome(StepState.FAILED, "; ".join((why, *reasons)), ended.code, report=report)
@@ -238,23 +251,18 @@ def _judge(order: StepOrder, ports: StepPorts, ended: Exit) -> _Outcome:
 
 
 def _result(order: StepOrder, outcome: _Outcome, seconds: float, secrets: Iterable[str]) -> StepResult:
-    """The result, with no secret in what it says: a report repeats what tests print."""
-    hidden = tuple(secrets)
-    failed = tuple(
-        TestCase(*(mask_text(text, hidden) for text in (case.name, case.message, case.output)))
-        for case in outcome.report.failed
-    )
+    """The result, with no secret in what it says."""
     return StepResult(
         order.planned.name,
         order.planned.service,
         outcome.state,
-        reason=mask_text(outcome.reason, hidden),
+        reason=mask_text(outcome.reason, secrets),
         exit_code=outcome.exit_code,
         attempts=outcome.attempts,
         seconds=round(seconds, 3),
         key=order.planned.key,
         outputs=outcome.outputs,
-        report=replace(outcome.report, failed=failed),
+        report=outcome.report,
         log=order.log.name if order.log.exists() else None,
     )
 

@@ -50,6 +50,9 @@ class _Suite:
         self.secrets.append(self.secret(reference))
         return self.secrets[-1]
 
+    def mask(self, text: str) -> str:
+        return mask_text(text, self.secrets)
+
 
 class HttpSmoker:
     """`delivery.ports.Smoker`. Redirects are answers like others, and no proxy is used."""
@@ -64,7 +67,7 @@ def _result(suite: _Suite, request: SmokeRequest) -> SmokeResult:
     asking = _Asking()
     reason = _asked(suite, request, asking)
     suite.kept |= asking.kept
-    told = mask_text(f"{title(request)}: {reason}", suite.secrets) if reason else ""
+    told = suite.mask(f"{title(request)}: {reason}") if reason else ""
     return SmokeResult(title(request), not reason, asking.seconds, asking.status, asking.attempts, told)
 
 
@@ -79,7 +82,7 @@ def _asked(suite: _Suite, request: SmokeRequest, asking: _Asking) -> str:
         return error.message
     retries = request.retries
     for _ in range(request.repeat):
-        while reason := _try(suite.client, request, address, asked, asking):
+        while reason := _try(suite, request, address, asked, asking):
             if retries == 0:
                 return reason
             time.sleep(min(_FIRST_PAUSE_SECONDS * 2 ** (request.retries - retries), _LONGEST_PAUSE_SECONDS))
@@ -97,16 +100,16 @@ def _address(request: SmokeRequest, addresses: Mapping[str, str]) -> str:
     raise LookupError(f"{wanted} (there is {known})")
 
 
-def _try(client: httpx.Client, request: SmokeRequest, address: str, asked: Question, asking: _Asking) -> str:
+def _try(suite: _Suite, request: SmokeRequest, address: str, asked: Question, asking: _Asking) -> str:
     asking.attempts += 1
     began = time.monotonic()
     try:
-        answer = _answer(client, request, address, asked, began)
+        answer = _answer(suite.client, request, address, asked, began)
     except _UnusableAnswerError as error:
         asking.seconds, asking.status = time.monotonic() - began, None
         return str(error)
     asking.seconds, asking.status = answer.seconds, answer.status
-    reason = shortcoming(request, answer, _find)
+    reason = shortcoming(request, answer, _find, suite.mask)
     if not reason:
         asking.kept = keep(request, answer, _find)
     return reason

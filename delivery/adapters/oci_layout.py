@@ -58,8 +58,6 @@ class OciLayoutStore:
         layer = self._layer(digest)
         if folder.exists() and any(folder.iterdir()):
             raise PermanentError(f"unpacking {digest}: {folder} is not empty")
-        if file_digest(layer) != f"sha256:{layer.name}":
-            raise PermanentError(f"unpacking {digest}: its content is damaged", hint="build the artifact again")
         with writing(f"unpacking {digest}", folder):
             folder.parent.mkdir(parents=True, exist_ok=True)
             with tempfile.TemporaryDirectory(prefix=".unpacking-", dir=folder.parent) as beside:
@@ -77,7 +75,7 @@ class OciLayoutStore:
         return True
 
     def _layer(self, digest: Digest) -> Path:
-        """The path of an artifact's layer, from a manifest whose digest has been checked."""
+        """The path of an artifact's layer; its digest and that of its manifest have been checked."""
         try:
             manifest = self._blob(digest).read_bytes()
         except FileNotFoundError:
@@ -86,14 +84,16 @@ class OciLayoutStore:
             raise PermanentError(f"reading artifact {digest}: its manifest is damaged", hint="build the artifact again")
         try:
             [layer] = json.loads(manifest)["layers"]
-            path = self._blob(parse_digest(layer["digest"]))
-            whole = path.stat().st_size == layer["size"]
+            path = self._blob(layer["digest"])
+            found = file_digest(path)
         except (ValueError, KeyError, TypeError, ConfigurationError) as error:
             raise PermanentError(f"reading artifact {digest}: it is not an archive of Shipline's") from error
         except FileNotFoundError:
-            whole = False
-        if not whole:
-            raise PermanentError(f"reading artifact {digest}: its content is missing", hint="build the artifact again")
+            raise PermanentError(
+                f"reading artifact {digest}: its content is missing", hint="build the artifact again"
+            ) from None
+        if found != layer["digest"]:
+            raise PermanentError(f"reading artifact {digest}: its content is damaged", hint="build the artifact again")
         return path
 
     def _write_layer(self, folder: Path) -> tuple["_Layer", int]:

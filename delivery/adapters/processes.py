@@ -10,7 +10,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +18,7 @@ from pathlib import Path
 import psutil
 
 from delivery.errors import PermanentError
+from delivery.masking import Mask
 
 _START_TOLERANCE_SECONDS = 1.5
 """Start times are told in whole seconds of boot time plus ticks; a process id does not come round that fast."""
@@ -157,15 +158,18 @@ def rotate(log: Path, maximum_bytes: int = 10_000_000, keep: int = 3) -> bool:
     return True
 
 
-def last_lines(log: Path, lines: int = 10, maximum_bytes: int = 8192) -> str:
-    """The end of a log, for messages; empty when there is none."""
+def last_lines(log: Path, lines: int = 10, maximum_bytes: int = 8192, secrets: Iterable[str] = ()) -> str:
+    """The end of a log, masked, for messages; empty when there is none."""
+    mask = Mask(secrets)
     try:
         with log.open("rb") as file:
-            file.seek(max(0, file.seek(0, os.SEEK_END) - maximum_bytes))
-            content = file.read().decode(errors="replace")
+            begin = max(0, file.seek(0, os.SEEK_END) - maximum_bytes)
+            before = file.seek(max(0, begin - mask.reach))
+            mask.feed(file.read(begin - before))  # not shown, but a secret may begin in it
+            content = mask.feed(file.read()) + mask.flush()
     except OSError:
         return ""
-    return "\n".join(content.strip().splitlines()[-lines:])
+    return "\n".join(content.decode(errors="replace").strip().splitlines()[-lines:])
 
 
 def _since_boot(process: psutil.Process) -> float:

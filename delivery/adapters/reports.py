@@ -5,7 +5,7 @@ outside references) is not read.
 """
 
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -28,8 +28,11 @@ class _UnreadableError(Exception):
     """Why a report cannot be read, as the end of a sentence."""
 
 
-def read_reports(folder: Path, reports: Reports) -> tuple[ReportSummary, tuple[str, ...]]:
-    """Everything that the declared reports below a folder say together, and what is wrong with them."""
+def read_reports(folder: Path, reports: Reports, mask: Callable[[str], str]) -> tuple[ReportSummary, tuple[str, ...]]:
+    """Everything that the declared reports below a folder say together, and what is wrong with them.
+
+    What failed tests say is masked.
+    """
     problems: list[str] = []
     cases = [case for root in _documents(folder, reports.junit, problems) for case in _cases(root, problems)]
     lines = [count for root in _documents(folder, reports.coverage, problems) if (count := _lines(root, problems))]
@@ -39,7 +42,7 @@ def read_reports(folder: Path, reports: Reports) -> tuple[ReportSummary, tuple[s
         tests=len(cases),
         failures=len(failed),
         skipped=sum(any(isinstance(result, junitparser.Skipped) for result in case.result) for case in cases),
-        failed=tuple(_failed(case) for case in failed[:_FAILED_KEPT]),
+        failed=tuple(_failed(case, mask) for case in failed[:_FAILED_KEPT]),
         line_coverage=round(100 * sum(count.covered for count in lines) / valid, 2) if valid else None,
     )
     return summary, tuple(problems)
@@ -94,10 +97,11 @@ def _bad(case: junitparser.TestCase) -> bool:
     return any(isinstance(result, junitparser.Failure | junitparser.Error) for result in case.result)
 
 
-def _failed(case: junitparser.TestCase) -> TestCase:
+def _failed(case: junitparser.TestCase, mask: Callable[[str], str]) -> TestCase:
+    """Masked before it is cut: the cut may go through a secret."""
     result = next(result for result in case.result if isinstance(result, junitparser.Failure | junitparser.Error))
     name = f"{case.classname}::{case.name}" if case.classname else str(case.name)
-    return TestCase(name, (result.message or "")[:_TEXT_KEPT], (result.text or "")[-_TEXT_KEPT:])
+    return TestCase(mask(name), mask(result.message or "")[:_TEXT_KEPT], mask(result.text or "")[-_TEXT_KEPT:])
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,13 +34,21 @@ class StepLog:
         self._sources.append(source)
         return source.take
 
+    def note(self, text: str) -> None:
+        self._finish()  # what a mask held back was said before
+        self.source()(f"shipline: {text}\n".encode())
+        self._finish()
+
     def close(self) -> None:
         """Write what the masks held back."""
         try:
-            for source in self._sources:
-                source.finish()
+            self._finish()
         finally:
             self._file.close()
+
+    def _finish(self) -> None:
+        while self._sources:
+            self._sources.pop(0).finish()
 
     def _write(self, content: bytes) -> None:
         with self._lock:

@@ -66,6 +66,7 @@ def _build(work: RunWork, service: str, key: Digest, build: Build, show: Callabl
             step=step,
             fixtures={},
             folder=folder,
+            renew=work.renew,
             private=private,
             log=work.logs / f"{name}.log",
             variables={**variables(work), "SHIPLINE_OUTPUT": str(output)},

@@ -47,6 +47,7 @@ def perform(
                 step=work.configuration.steps[planned.name],
                 fixtures=work.configuration.fixtures,
                 folder=folder,
+                renew=work.renew,
                 private=private,
                 log=log,
                 variables=variables(work),

@@ -1,6 +1,7 @@
 """The work of one run: what was asked, its plan, and the lease under which this process does it."""
 
 import shutil
+import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,10 +60,20 @@ class RunWork:
         private.mkdir(parents=True)
         folder.mkdir()
         try:
-            self.connections.source(self.run.project).checkout(self.run.revision, folder)
+            self.renew(folder)
             yield folder, private
         finally:
             shutil.rmtree(place, ignore_errors=True)
+
+    def renew(self, folder: Path) -> None:
+        """Make a folder a clean checkout of the revision, whatever is in it.
+
+        What is there is moved away first, so that nothing that cannot be removed gets in the way.
+        """
+        with tempfile.TemporaryDirectory(prefix=".old-", dir=folder.parent, ignore_cleanup_errors=True) as old:
+            folder.rename(Path(old) / folder.name)
+            folder.mkdir()
+        self.connections.source(self.run.project).checkout(self.run.revision, folder)
 
 
 def take_run(connections: Connections, run: str, flow_run: str) -> RunWork | None:

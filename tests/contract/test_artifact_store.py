@@ -161,11 +161,24 @@ def test_damage_anywhere_is_found(real: OciLayoutStore, tmp_path: Path) -> None:
         place.write_bytes(place.read_bytes()[:-1] + b"!")
         with pytest.raises(PermanentError, match="damaged"):
             real.unpack(digest, tmp_path / "out")
+        assert not real.has(digest)
         place.unlink()
         assert not real.has(digest)
         assert not (tmp_path / "out").exists()
         shutil.copyfile(whole / "blobs" / "sha256" / blob, place)
     real.unpack(digest, tmp_path / "out")
+
+
+def test_packing_again_repairs_what_is_damaged(real: OciLayoutStore, tmp_path: Path) -> None:
+    folder = tree(tmp_path / "in")
+    digest, _ = real.pack(folder, {})
+    for place in blobs(tmp_path):
+        place.write_bytes(b"!" * place.stat().st_size)
+    assert not real.has(digest)
+    assert real.pack(folder, {})[0] == digest
+    assert real.has(digest)
+    real.unpack(digest, tmp_path / "out")
+    assert seen(tmp_path / "out") == seen(folder)
 
 
 def test_the_index_names_artifacts_and_a_name_moves_on(real: OciLayoutStore, tmp_path: Path) -> None:

@@ -114,6 +114,30 @@ def test_a_secret_that_comes_back_is_not_told(server: SmokeServer) -> None:
     assert report.reasons == ('GET /echo: expected "other" at /said, got "***"',)
 
 
+@pytest.mark.parametrize("shown", [1, 9, 17])
+def test_a_secret_that_the_end_of_what_is_told_goes_through_is_not_told_in_part(shown: int) -> None:
+    before = "x" * (199 - shown)
+    request = {"path": "/", "headers": {"Authorization": "secret:TOKEN"}, "matches": {"/said": "other"}}
+    with smoke_server({("GET", "/"): (200, {"said": f"{before}{TOKEN} and so on"})}) as server:
+        report = run(HttpSmoker(), server, request)
+    hidden = f'"{before}*** and so on"'
+    told = hidden if len(hidden) <= 200 else f"{hidden[:200]}..."
+    assert report.reasons == (f'GET /: expected "other" at /said, got {told}',)
+
+
+def test_what_is_kept_of_an_answer_is_kept_whole() -> None:
+    """A secret that the end of it went through could not be hidden any more when it comes back."""
+    numbers = list(range(100))
+    with smoke_server({("GET", "/"): (200, {"numbers": numbers}), ("POST", "/"): (200, None)}) as server:
+        run(
+            HttpSmoker(),
+            server,
+            {"path": "/", "keep": {"NUMBERS": "/numbers"}},
+            {"method": "POST", "path": "/", "body": "{NUMBERS}"},
+        )
+    assert json.loads(json.loads(server.asked[-1][3])) == numbers
+
+
 def test_a_wrong_answer_is_asked_again_as_often_as_allowed(server: SmokeServer) -> None:
     server.failures["/"] = 2
     report = run(HttpSmoker(), server, {"path": "/", "retries": 2})

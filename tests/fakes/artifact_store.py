@@ -36,4 +36,4 @@ class InMemoryArtifactStore:
         extract_archive(io.BytesIO(archive), folder)
 
     def has(self, digest: Digest) -> bool:
-        return digest in self.archives
+        return digest_of(self.archives.get(digest, b"")) == digest

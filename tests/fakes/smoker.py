@@ -37,7 +37,7 @@ class TableSmoker:
             return SmokeResult(name, False, 0.0, None, 0, f"{name}: {error.args[0]}")  # noqa: FBT003
         status, document = self.answers.get((asked.method, asked.path), (self.everything or 404, None))
         answer = Answer(status, 0.001, document)
-        reason = shortcoming(request, answer, find)
+        reason = shortcoming(request, answer, find, str)
         if not reason:
             kept |= keep(request, answer, find)
         attempts = request.retries + 1 if reason else request.repeat

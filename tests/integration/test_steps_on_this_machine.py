@@ -32,6 +32,7 @@ def execute(tmp_path: Path, step: Step, shown: list[str] | None = None) -> StepR
         step,
         {"db": Fixture(postgresql=PostgresqlFixture(database="shop"))},
         checkout,
+        lambda _folder: None,
         tmp_path / "private",
         tmp_path / "unit.log",
         {"SHIPLINE_RUN": "1"},

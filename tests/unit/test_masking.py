@@ -71,6 +71,11 @@ def test_overlapping_secrets_are_hidden_together() -> None:
     assert masked([b"xabcd", b"efy"], "abcd", "cdef") == b"x***y"
 
 
+def test_a_secret_between_two_pieces_of_a_long_text_is_hidden() -> None:
+    before = "x" * (1024 * 1024 - 5)
+    assert mask_text(f"{before}hunter2secret.", ["hunter2secret"]) == f"{before}***."
+
+
 def test_too_short_values_are_not_looked_for() -> None:
     assert mask_text("abc abc", ["abc", ""]) == "abc abc"
 

@@ -1,5 +1,6 @@
 """Reports are read with what they say, and a bad one is a reason and not a crash."""
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from delivery.adapters import reports as reading
 from delivery.adapters.reports import read_reports
 from delivery.config import Reports
+from delivery.masking import mask_text
 from delivery.step import ReportSummary, TestCase, judge_reports
 
 JUNIT = """<?xml version="1.0" encoding="utf-8"?>
@@ -24,6 +26,7 @@ LINES = """<coverage line-rate="0.5"><packages><package><classes><class><lines>
 <line number="1" hits="3"/><line number="2" hits="0"/></lines></class></classes></package></packages></coverage>"""
 LAUGHS = '<!DOCTYPE x [<!ENTITY a "ha"><!ENTITY b "&a;&a;">]><testsuites>&b;</testsuites>'
 OUTSIDE = '<!DOCTYPE x SYSTEM "file:///etc/passwd"><testsuites/>'
+SECRET = "correct horse battery"
 
 
 def read(tmp_path: Path, asked: Reports, **files: str | bytes) -> tuple[ReportSummary, tuple[str, ...]]:
@@ -31,7 +34,7 @@ def read(tmp_path: Path, asked: Reports, **files: str | bytes) -> tuple[ReportSu
         path = tmp_path / name.replace("__", "/").replace("_xml", ".xml")
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(content if isinstance(content, bytes) else content.encode())
-    return read_reports(tmp_path, asked)
+    return read_reports(tmp_path, asked, partial(mask_text, values=[SECRET]))
 
 
 def test_a_junit_report_says_what_ran_and_what_failed(tmp_path: Path) -> None:
@@ -86,7 +89,7 @@ def test_a_report_that_is_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "outside.xml").write_text(JUNIT)
     (tmp_path / "checkout").mkdir()
     (tmp_path / "checkout" / "junit.xml").symlink_to("../outside.xml")
-    _, problems = read_reports(tmp_path / "checkout", Reports(junit=["junit.xml"]))
+    _, problems = read_reports(tmp_path / "checkout", Reports(junit=["junit.xml"]), str)
     assert problems == ("the report 'junit.xml' was not written",)
 
 
@@ -100,6 +103,15 @@ def test_at_most_fifty_failed_tests_are_kept_and_all_are_counted(tmp_path: Path)
     cases = "".join(f'<testcase name="t{number}"><failure message="m"/></testcase>' for number in range(70))
     summary, _ = read(tmp_path, Reports(junit=["r.xml"]), r_xml=f"<testsuite>{cases}</testsuite>")
     assert (summary.failures, len(summary.failed)) == (70, 50)
+
+
+@pytest.mark.parametrize("shown", [1, 10, 20])
+def test_a_secret_is_hidden_before_what_a_test_says_is_cut(tmp_path: Path, shown: int) -> None:
+    message, output = f"{'m' * (4000 - shown)}{SECRET}", f"{SECRET}{'o' * (4000 - shown)}"
+    case = f'<testcase name="{SECRET}"><failure message="{message}">{output}</failure></testcase>'
+    summary, _ = read(tmp_path, Reports(junit=["r.xml"]), r_xml=f"<testsuite>{case}</testsuite>")
+    hidden = f"{'m' * (4000 - shown)}***"[:4000], f"***{'o' * (4000 - shown)}"[-4000:]
+    assert summary.failed == (TestCase("***", *hidden),)
 
 
 def failed(*names: str) -> tuple[TestCase, ...]:

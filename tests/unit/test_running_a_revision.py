@@ -99,8 +99,8 @@ class Workshop:
         self.acts[tuple(command.split())] = list(acts)
         self.connections = self.installation.connect()
 
-    def commit(self, api: str = "1", web: str = "1") -> str:
-        files = {"api/main": api, "web/main": web, "shipline.yaml": CONFIGURATION}
+    def commit(self, api: str = "1", web: str = "1", configuration: str = CONFIGURATION) -> str:
+        files = {"api/main": api, "web/main": web, "shipline.yaml": configuration}
         return self.installation.source.commit(files)
 
     def run(self, commit: str, *, based_on: str | None = None, wishes: Wishes | None = None, **plan: object) -> Run:
@@ -295,6 +295,26 @@ def test_nothing_is_left_of_a_checkout(workshop: Workshop) -> None:
     assert list(workshop.connections.home.work.iterdir()) == []
 
 
+def test_a_further_attempt_starts_from_a_checkout_as_clean_as_the_first(workshop: Workshop) -> None:
+    seen: list[list[str]] = []
+
+    def look(spec: ProcessSpec) -> None:
+        seen.append(sorted(path.relative_to(spec.folder).as_posix() for path in spec.folder.rglob("*")))
+        (spec.folder / "junit.xml").write_text("left behind")
+        (spec.folder / "api" / "main").write_text("changed")
+        (spec.folder / "kept").mkdir()
+        (spec.folder / "kept" / "file").touch()
+        (spec.folder / "kept").chmod(0o500)
+
+    workshop.play("make api", Act(signal=9, effect=look), Act(effect=look))
+    configuration = CONFIGURATION.replace("command: [lint]", "command: [make, api], retry: {attempts: 2}")
+    work = workshop.take(workshop.run(workshop.commit(configuration=configuration)))
+    [lint, *_] = work.plan.steps
+    assert perform(work, lint, [], lambda _line: None).attempts == 2
+    assert seen == [["api", "api/main", "shipline.yaml", "web", "web/main"]] * 2
+    assert list(workshop.connections.home.work.iterdir()) == []
+
+
 # --- builds and releases
 
 
@@ -306,10 +326,16 @@ def test_unchanged_services_are_not_built_again(workshop: Workshop) -> None:
     assert workshop.ran == ["lint", "unit", "unit", "whole", "make web"]
 
 
-def test_an_artifact_that_is_missing_from_the_store_is_built_again(workshop: Workshop) -> None:
+@pytest.mark.parametrize("left", [None, b"damaged"])
+def test_an_artifact_that_is_missing_or_damaged_in_the_store_is_built_again(
+    workshop: Workshop, left: bytes | None
+) -> None:
     first = workshop.deliver(workshop.run(workshop.commit()))
     [api, _] = first.artifacts
-    del workshop.installation.artifacts.archives[api.digest]
+    archives = workshop.installation.artifacts.archives
+    del archives[api.digest]
+    if left is not None:
+        archives[api.digest] = left
     again = workshop.deliver(workshop.run(workshop.commit()))
     assert [
         (one.service, one.digest == old.digest, one.reused)
@@ -318,6 +344,7 @@ def test_an_artifact_that_is_missing_from_the_store_is_built_again(workshop: Wor
         ("api", True, False),
         ("web", True, True),
     ]
+    assert workshop.connections.artifacts.has(api.digest)
 
 
 def test_the_same_artifacts_are_the_same_release_told_once(workshop: Workshop) -> None:

@@ -1,5 +1,6 @@
 """What becomes of a step for every way its command can end; processes are played by the fake runner."""
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -14,7 +15,7 @@ from delivery.config import Fixture, PostgresqlFixture, Reports, Retry, Step
 from delivery.errors import ConfigurationError, NotFoundError
 from delivery.plan import Action, PlannedStep
 from delivery.runner import ProcessSpec, ToolVersion
-from delivery.step import ReportSummary, StepResult, StepState
+from delivery.step import ReportSummary, StepResult, StepState, TestCase
 from delivery.step_execution import StepOrder, StepPorts, execute_step, reuse_step
 from tests.fakes.fixtures import NamedFixtures
 from tests.fakes.runner import Act, ScriptedRunner
@@ -50,6 +51,7 @@ class Bench:
             Step(command=list(COMMAND), **step),
             FIXTURES,
             self.folder / "checkout",
+            _empty,
             self.folder / "private",
             self.log,
             {"SHIPLINE_REVISION": "c0ffee"},
@@ -75,6 +77,11 @@ def _secret(reference: str) -> str:
     if reference not in SECRETS:
         raise NotFoundError(f"resolving {reference}: it is not set")
     return SECRETS[reference]
+
+
+def _empty(folder: Path) -> None:
+    shutil.rmtree(folder)
+    folder.mkdir()
 
 
 def writing(name: str, content: str) -> Callable[[ProcessSpec], None]:
@@ -137,6 +144,43 @@ def test_a_lost_process_is_tried_again_and_may_succeed(bench: Bench) -> None:
     assert bench.log.read_text() == "one\nshipline: attempt 2 of 3, because the last was killed by SIGKILL\ntwo\n"
 
 
+def test_a_note_that_ends_as_a_secret_begins_is_written_at_once(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(SECRETS, "secret:WORD", "s and p")
+    slow = Act(b"one\n", seconds=9)
+    again = Retry(attempts=2, on=["timeout"])
+    bench.execute(slow, Act(b"two\n", code=1), timeout_seconds=5, retry=again, secrets={"WORD": "secret:WORD"})
+    assert bench.log.read_text() == (
+        "one\nshipline: attempt 2 of 2, because the last was timed out after 5 s\ntwo\nshipline: exited with 1\n"
+    )
+
+
+def test_a_further_attempt_sees_nothing_of_the_last_one_but_the_outputs_of_needs(bench: Bench) -> None:
+    need = bench.execute(Act(effect=writing("dist/app", "v1")), outputs=["dist"])
+    seen: list[list[str]] = []
+
+    def look(spec: ProcessSpec) -> None:
+        seen.append(sorted(path.relative_to(spec.folder).as_posix() for path in spec.folder.rglob("*")))
+        writing("dist/app", "broken")(spec)
+        writing("new", "half")(spec)
+
+    _empty(bench.folder / "checkout")
+    bench.execute(Act(signal=9, effect=look), Act(effect=look), needs=(need,), retry=Retry(attempts=2))
+    assert seen == [["dist", "dist/app"]] * 2
+
+
+def test_a_report_or_output_of_a_killed_attempt_does_not_count_for_the_next(bench: Bench) -> None:
+    junit = '<testsuite><testcase name="t"/></testsuite>'
+    killed = Act(signal=9, effect=writing("junit.xml", junit))
+    reports = Reports(junit=["junit.xml"])
+    result = bench.execute(killed, Act(), reports=reports, outputs=["junit.xml"], retry=Retry(attempts=2))
+    assert (result.state, result.attempts, result.reason) == (
+        StepState.FAILED,
+        2,
+        "the report 'junit.xml' was not written; the output 'junit.xml' was not written",
+    )
+    assert bench.reuse() is None
+
+
 def test_a_failing_test_is_never_tried_again(bench: Bench) -> None:
     result = bench.execute(Act(code=1), Act(), retry=Retry(attempts=5, on=["lost", "timeout"]))
     assert (result.state, result.attempts) == (StepState.FAILED, 1)
@@ -163,6 +207,16 @@ def test_failed_tests_fail_a_step_that_exits_with_0_and_no_secret_is_told(bench:
     )
     assert (result.state, result.reason, result.exit_code) == (StepState.FAILED, "1 of 1 tests failed: t", 0)
     assert result.report.failed[0].message == "got ***"
+
+
+def test_a_secret_that_the_cut_of_a_report_goes_through_is_not_told_in_part(bench: Bench) -> None:
+    junit = FAILED_JUNIT.replace("got ", "m" * 3990).replace(">x<", f">hunter2hunter2{'o' * 3990}<")
+    result = bench.execute(
+        Act(effect=writing("junit.xml", junit)),
+        reports=Reports(junit=["junit.xml"]),
+        secrets={"TOKEN": "secret:TOKEN"},
+    )
+    assert result.report.failed == (TestCase("t", f"{'m' * 3990}***", f"***{'o' * 3990}"),)
 
 
 def test_a_declared_report_that_is_missing_fails_the_step(bench: Bench) -> None:

@@ -24,6 +24,19 @@ def test_secrets_are_masked_in_the_file_and_in_what_is_shown(tmp_path: Path) -> 
     assert shown == ["the token is ***", "end hunt"]
 
 
+def test_a_note_is_whole_and_stands_between_what_was_said_before_and_after_it(tmp_path: Path) -> None:
+    shown: list[str] = []
+    log = StepLog(tmp_path / "log", ["sesame open"], shown.append)
+    log.source()(b"plain\nses")
+    log.note("timed out after 4 s")
+    assert (tmp_path / "log").read_bytes() == b"plain\nsesshipline: timed out after 4 s\n"
+    assert shown == ["plain", "ses", "shipline: timed out after 4 s"]
+    log.source()(b"again\n")
+    log.note("not with sesame open")
+    log.close()
+    assert shown[3:] == ["again", "shipline: not with ***"]
+
+
 def test_a_fixture_between_the_halves_of_a_secret_does_not_reveal_it(tmp_path: Path) -> None:
     log = StepLog(tmp_path / "log", ["hunter2"])
     step, fixture = log.source(), log.source("[db] ")

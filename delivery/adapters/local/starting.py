@@ -11,7 +11,6 @@ from delivery.adapters.local.state import EnvironmentState, ProcessRecord, Side
 from delivery.adapters.local.wanted import Wanted
 from delivery.adapters.processes import Launch, ProcessIdentity
 from delivery.errors import DeliveryError
-from delivery.masking import mask_text
 
 _ROUTER_GRACE_SECONDS = 10.0
 
@@ -45,7 +44,7 @@ class Starter:
 
     def ending(self, record: ProcessRecord, side: Side | None) -> str:
         """How a process ended and the last it said, with its secrets masked."""
-        return f"{_ending(record.identity)}{self._said(record.id, side)}"
+        return f"{_ending(record.identity)}{self._said(record, side)}"
 
     def routes_file(self, process: str) -> Path:
         """Where a router reads its routes."""
@@ -55,13 +54,15 @@ class Starter:
         """Where a process writes."""
         return self._state.folder / "logs" / f"{process}.log"
 
-    def _said(self, process: str, side: Side | None) -> str:
+    def _said(self, record: ProcessRecord, side: Side | None) -> str:
+        if record.side and side is None:
+            return ""  # its side is not wanted any more, and nothing else says which secrets it had
         try:
             secrets = launching.resolved(side, self._resolve).values() if side else ()
         except DeliveryError:
             return ""  # what cannot be masked is not shown
-        lines = processes.last_lines(self.log(process), lines=6, maximum_bytes=2048)
-        return f"; its last output:\n{mask_text(lines, secrets)}" if lines else ""
+        lines = processes.last_lines(self.log(record.id), lines=6, maximum_bytes=2048, secrets=secrets)
+        return f"; its last output:\n{lines}" if lines else ""
 
     def _instance(self, wanted: Wanted, side: Side, port: int) -> Launch:
         folder = self._state.folder
