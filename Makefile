@@ -8,6 +8,7 @@ PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
 BIN := .venv/bin
 JOBS ?= 2
 # For every supported Python, not only for the one that is here.
+# Whole, so nothing is left to resolve: with extras and hashes pip's own resolver stumbles (--no-deps below).
 LOCK := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
 
 .PHONY: setup tour test slow real check unit lock wheel clean
@@ -18,13 +19,13 @@ setup: .venv/installed
 	@test -n "$(PYTHON)" || { echo "no Python 3.11 or later with venv was found: apt-get install python3 python3-venv"; exit 1; }
 	@command -v git >/dev/null || { echo "git was not found: apt-get install git"; exit 1; }
 	$(PYTHON) -m venv --clear .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	touch $@
 
 # Tests need more than running does: linters, a browser driver, builders.
 .venv/tested: .venv/installed requirements-test.lock
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-test.lock
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r requirements-test.lock
 	touch $@
 
 tour: setup
