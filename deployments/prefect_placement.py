@@ -1,8 +1,6 @@
 """The port `FlowRuns` on a Prefect server, by its REST API: importing Prefect would cost the control plane 70 MB."""
 
 import random
-import shlex
-import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -25,26 +23,16 @@ _PAGE = 200
 """The most rows that Prefect gives at once."""
 
 
-ENGINE = (sys.executable, "-I", "-m", "prefect.engine")
-"""The flow run's process, isolated: nothing of anybody's folder or environment is imported."""
-
-
-def process_job_template(engine: Sequence[str] = ENGINE) -> dict[str, JsonValue]:
-    """A work pool's job: Prefect's engine in a process of this installation.
-
-    The explicit command saves the start of a second interpreter per flow run; the single variable saves
-    Prefect 10 ms of checking per flow run against its default of five.
-    """
-    environment: JsonValue = {
+WORK_POOL_TYPE = "shipline"
+"""As `deployments.shipline_worker` names itself; importing it would import Prefect."""
+JOB_TEMPLATE: Mapping[str, JsonValue] = {
+    "job_configuration": {"env": "{{ env }}"},
+    "variables": {
         "type": "object",
-        "title": "Environment variables",
-        "description": "Environment variables of the flow run's process.",
-        "additionalProperties": {"type": "string"},
-    }
-    return {
-        "job_configuration": {"command": shlex.join(engine), "env": "{{ env }}", "stream_output": True},
-        "variables": {"type": "object", "properties": {"env": environment}},
-    }
+        "properties": {"env": {"type": "object", "additionalProperties": {"type": "string"}}},
+    },
+}
+"""A work pool's job: nothing to configure. The single variable saves Prefect 10 ms of checking per flow run."""
 
 
 class PrefectPlacement:
@@ -56,7 +44,6 @@ class PrefectPlacement:
         auth_string: str,
         ui_url: str | None = None,
         flows: Sequence[PlacedFlow] = PLACED_FLOWS,
-        engine: Sequence[str] = ENGINE,
     ) -> None:
         """`api_url` ends in `/api`; `auth_string` is `user:password`; `ui_url` is where people's browsers look."""
         user, _, password = auth_string.partition(":")
@@ -64,7 +51,7 @@ class PrefectPlacement:
             base_url=api_url, auth=(user, password) if auth_string else None, timeout=30.0, trust_env=False
         )
         self._ui_url = (ui_url or api_url.removesuffix("/api")).rstrip("/")
-        self._flows, self._template = flows, process_job_template(engine)
+        self._flows = flows
         self._deployments: dict[str, str] = {}
 
     def close(self) -> None:
@@ -157,10 +144,10 @@ class PrefectPlacement:
                 return
 
     def _ensure_work_pool(self, name: str) -> None:
-        template: dict[str, JsonValue] = {"base_job_template": self._template}
+        template: dict[str, JsonValue] = {"base_job_template": dict(JOB_TEMPLATE)}
         try:
-            self._ask("POST", "/work_pools/", {"name": name, "type": "process", **template})
-        except PermanentError:  # it is there; the interpreter may have moved since
+            self._ask("POST", "/work_pools/", {"name": name, "type": WORK_POOL_TYPE, **template})
+        except PermanentError:  # it is there
             self._ask("PATCH", f"/work_pools/{name}", template)
 
     def _flow_id(self, name: str) -> str:

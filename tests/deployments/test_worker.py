@@ -1,6 +1,5 @@
 """The worker against a real Prefect server: flow runs start soon, in every pool, and none outlives it."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -53,8 +52,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def placement(prefect_server: RunningPrefect) -> Iterator[PrefectPlacement]:
-    engine = (sys.executable, "-m", "prefect.engine")  # not isolated: the probe flows are not installed
-    found = PrefectPlacement(f"{prefect_server.url}/api", prefect_server.auth, flows=(PROBE, WAIT, ASK), engine=engine)
+    found = PrefectPlacement(f"{prefect_server.url}/api", prefect_server.auth, flows=(PROBE, WAIT, ASK))
     yield found
     found.close()
 
