@@ -101,7 +101,7 @@ class PrefectServer:
             "PREFECT_SERVER_UI_API_URL": "/api",  # relative: the pages work behind any address
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-            "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "5",
+            "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "3",  # each takes PostgreSQL 10 MB
             "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
             "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "5",
@@ -165,8 +165,8 @@ def database_component(home: Home, settings: ControlSettings) -> Component | Non
 
 def prepare_database(home: Home, settings: ControlSettings) -> None:
     """Bring our database to the schema of this version; on a server of your own, make it first."""
-    from delivery.adapters.postgresql.migration import migrate
     from delivery.adapters.postgresql.provision import provision
+    from delivery.adapters.postgresql.schema_version import bring_up_to_date
 
     if settings.database_url:
         try:
@@ -175,7 +175,7 @@ def prepare_database(home: Home, settings: ControlSettings) -> None:
             known = None
         write_urls(home, provision(settings.database_url, settings.database_name, known))
     urls = read_urls(home)
-    migrate(urls.owner, str(urlsplit(urls.application).username))
+    bring_up_to_date(urls.owner, str(urlsplit(urls.application).username))
 
 
 def component_environment(home: Home) -> dict[str, str]:

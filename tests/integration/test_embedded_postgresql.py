@@ -23,8 +23,9 @@ from delivery.adapters.postgresql.ledger import PostgresqlLedger
 from delivery.adapters.postgresql.migration import migrate
 from delivery.adapters.postgresql.operations import PostgresqlOperations
 from delivery.adapters.postgresql.provision import provision
+from delivery.adapters.postgresql.schema_version import NEWEST, bring_up_to_date, version_of
 from delivery.adapters.postgresql.urls import DatabaseUrls, read_urls
-from delivery.errors import ConfigurationError, NotFoundError, TransientError
+from delivery.errors import ConfigurationError, NotFoundError, PermanentError, TransientError
 from delivery.home import Home
 from delivery.ledger import Draft, breaks
 from tests.servers.postgresql import PostgresqlServer
@@ -374,3 +375,21 @@ def test_urls_are_read_as_they_were_written(server: EmbeddedPostgresql, home: Ho
     assert isinstance(urls, DatabaseUrls)
     assert urls == server.urls
     assert urls.prefect.startswith("postgresql+asyncpg://prefect:")
+
+
+def test_a_database_is_migrated_when_something_is_missing_only(postgresql_server: PostgresqlServer) -> None:
+    fresh = provision(postgresql_server.urls.admin, "version_test")
+    assert version_of(fresh.owner) is None
+    bring_up_to_date(fresh.owner, "version_test_application")
+    assert version_of(fresh.owner) == NEWEST
+    ledger = PostgresqlLedger(fresh.application)
+    ledger.append("shop", [_draft("first")])
+    ledger.close()
+    bring_up_to_date(fresh.owner, "nobody_by_this_name")  # nothing is done, or it would fail
+
+
+def test_a_migration_that_fails_says_why(postgresql_server: PostgresqlServer) -> None:
+    fresh = provision(postgresql_server.urls.admin, "failing_test")
+    with pytest.raises(PermanentError, match=r'migrating the database: .*role "nobody_by_this_name" does not exist'):
+        bring_up_to_date(fresh.owner, "nobody_by_this_name")
+    assert version_of(fresh.owner) is None

@@ -1,5 +1,7 @@
 """Bringing a database to the schema that this version of Shipline knows."""
 
+import json
+import sys
 from importlib.resources import files
 
 from alembic import command
@@ -33,3 +35,7 @@ def migrate(owner_url: str, application: str = EMBEDDED.application) -> None:
 
 def _transactional(engine: Engine) -> Engine:
     return engine.execution_options(isolation_level="READ COMMITTED")
+
+
+if __name__ == "__main__":
+    migrate(**json.load(sys.stdin))
