@@ -28,7 +28,7 @@ _SETTINGS = {
     "password_encryption": "scram-sha-256",
     "max_connections": "100",
     # small on purpose: the whole control plane has 450 MB
-    "shared_buffers": "32MB",
+    "shared_buffers": "16MB",
     "work_mem": "4MB",
     "maintenance_work_mem": "32MB",
     "effective_cache_size": "256MB",

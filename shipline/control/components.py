@@ -27,6 +27,8 @@ _WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
 _BEAT_SECONDS = 20.0
 PYTHON = (sys.executable, "-I")
 """Isolated: nothing of the folder that somebody stands in, or of their environment, is imported."""
+LEAN = (*PYTHON, "-OO")
+"""Without docstrings: 20 MB of the two processes that import Prefect. Why: docs/decisions/0013-warm-worker.md."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +90,7 @@ class PrefectServer:
         server = ("--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(self.port))
         quiet = ("--log-level", "warning", "--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5")
         return Launch(
-            (*PYTHON, "-m", "uvicorn", *server, *quiet),
+            (*LEAN, "-m", "uvicorn", *server, *quiet),
             self.home.root,
             self.home.control_logs / "prefect.log",
             {**component_environment(self.home), **self._settings()},
@@ -141,7 +143,7 @@ class Worker:
     def _launch(self) -> Launch:
         self._beat.unlink(missing_ok=True)
         return Launch(
-            (*PYTHON, "-m", "deployments.worker", str(self._beat)),
+            (*LEAN, "-m", "deployments.worker", str(self._beat)),
             self.home.root,
             self.home.control_logs / "worker.log",
             {**component_environment(self.home), **prefect_client_settings(self.home, self.prefect_url)},
