@@ -1,0 +1,95 @@
+"""From a flow run's request to its first line: our worker beside Prefect's process worker, in one run.
+
+`python bench/flow_run_start.py [RUNS]` starts a real Prefect server with a PostgreSQL, then each worker in turn.
+"""
+
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[1]))
+
+from delivery.adapters import processes
+from deployments.placements import PlacedFlow
+from deployments.prefect_placement import PrefectPlacement
+from tests.servers.prefect import RunningPrefect, running_prefect, running_worker
+
+_PROBE = """
+import time
+from pathlib import Path
+from prefect import flow
+
+@flow
+async def probe(run: str) -> None:
+    Path(run).write_text(str(time.time()))
+"""
+PROBE = PlacedFlow("probe", "bench_flows.probe", ("run",))
+_PATIENCE_SECONDS = 60.0
+
+
+def main(runs: int) -> None:
+    """Measure both, and print them side by side."""
+    with tempfile.TemporaryDirectory() as name, running_prefect() as prefect:
+        folder = Path(name)
+        (folder / "bench_flows.py").write_text(_PROBE)
+        placement = PrefectPlacement(f"{prefect.url}/api", prefect.auth, flows=(PROBE,))
+        ours = measured(prefect, placement, folder, "warm", runs, "shipline")
+        theirs = measured(prefect, placement, folder, "cold", runs, "process")
+    print(f"{'':24}{'p50':>8}{'p95':>8}")
+    for title, seconds in (("shipline worker", ours), ("process worker, tuned", theirs)):
+        print(f"{title:24}{statistics.median(seconds):7.2f}s{statistics.quantiles(seconds, n=20)[-1]:7.2f}s")
+    print(f"ratio of the medians: {statistics.median(theirs) / statistics.median(ours):.1f}")
+
+
+def measured(
+    prefect: RunningPrefect, placement: PrefectPlacement, folder: Path, project: str, runs: int, kind: str
+) -> list[float]:
+    """Seconds of each of so many flow runs, one after another; the first, in which things are made, left out."""
+    placement.ensure_deployments(project, [])
+    worker = (
+        running_worker(prefect, folder) if kind == "shipline" else process_worker(prefect, placement, folder, project)
+    )
+    with worker:
+        first_line(placement, folder, project, "first")
+        return [first_line(placement, folder, project, f"{project}-{number}") for number in range(runs)]
+
+
+def first_line(placement: PrefectPlacement, folder: Path, project: str, name: str) -> float:
+    """Seconds from the answer to the request until the flow's first line."""
+    mark = folder / f"{project}-{name}.mark"
+    placement.start("probe", project, {"run": str(mark)}, key=str(mark))
+    asked = time.time()
+    assert processes.wait_until(lambda: mark.exists() and mark.read_text() != "", _PATIENCE_SECONDS)
+    time.sleep(1.0)
+    return float(mark.read_text()) - asked
+
+
+@contextmanager
+def process_worker(prefect: RunningPrefect, folder: Path, project: str) -> Iterator[None]:
+    """Prefect's own, on a pool of its own, looking every half second."""
+    pool, name = f"{project}.process", f"/deployments/name/probe/{project}"
+    prefect.ask("POST", "/work_pools/", {"name": pool, "type": "process"}).raise_for_status()
+    deployment = prefect.ask("GET", name).json()["id"]
+    prefect.ask("PATCH", f"/deployments/{deployment}", {"work_pool_name": pool}).raise_for_status()
+    command = (sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "process")
+    environment = {
+        "PATH": "/usr/bin:/bin",
+        "PYTHONPATH": str(folder),
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": f"{prefect.url}/api",
+        "PREFECT_API_AUTH_STRING": prefect.auth,
+        "PREFECT_WORKER_QUERY_SECONDS": "0.5",
+    }
+    identity = processes.spawn(processes.Launch(command, folder, folder / "worker.log", environment))
+    try:
+        yield
+    finally:
+        processes.kill(identity)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]) if sys.argv[1:] else 15)
