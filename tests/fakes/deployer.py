@@ -18,6 +18,8 @@ class World:
     desired: dict[Target, Desired] = field(default_factory=dict)
     ailments: dict[Digest, str] = field(default_factory=dict)
     """Artifacts whose instances end again and again, with the reason."""
+    restarts: dict[Digest, int] = field(default_factory=dict)
+    """Artifacts whose instances have ended by themselves so often, and are well again."""
     refusals: dict[Digest, str] = field(default_factory=dict)
     """Artifacts whose `before_rollout` fails, with its output."""
     prepared: list[tuple[str, int]] = field(default_factory=list)
@@ -111,7 +113,7 @@ class InMemoryDeployer:
             artifact=side.artifact,
             release=side.release,
             health=HealthState.DOWN if ailment else HealthState.HEALTHY,
-            restarts=3 if ailment else 0,
+            restarts=3 if ailment else self.world.restarts.get(side.artifact, 0),
             message=ailment,
             serves=side.percent > 0,
         )

@@ -1,12 +1,13 @@
 """A promotion from its request to its end, and everything that the ledger then tells, in order."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from delivery.actor import SHIPLINE
 from delivery.errors import ConfigurationError, StaleFenceError
-from delivery.promoting import passing, rolling_out
+from delivery.promoting import passing, rolling_out, verifying
 from delivery.promoting.judging import Judgement
 from delivery.promoting.turn import LEASE, take_turn
 from delivery.promotion import Kind, Phase
@@ -232,6 +233,24 @@ def test_a_release_that_falls_ill_in_its_watch_window_is_rolled_back(shop: Shop)
 
     assert shop.look(asked).because == "watch: api is down: exited with 1; rolled back"
     assert shop.serving("dev") == good.artifacts
+
+
+def test_a_service_that_ended_between_two_looks_of_the_watch_is_rolled_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop = Shop(tmp_path, ALONE.replace("watch_seconds: 0", "watch_seconds: 9"))
+    good, bad = shop.version("1"), shop.version("2")
+    restarts = shop.installation.world.restarts
+    restarts[good.artifacts["web"]] = 2  # what was before the watch does not count
+
+    def pause(_seconds: float) -> None:
+        shop.installation.clock.advance(5)
+        restarts[bad.artifacts["api"]] = restarts.get(bad.artifacts["api"], 0) + 1
+
+    monkeypatch.setattr(verifying, "time", SimpleNamespace(sleep=pause))
+    assert shop.deliver(good, "production").phase is Phase.SUCCEEDED
+    failed = shop.deliver(bad, "production")
+    assert failed.because == "watch: api has ended by itself and was started again; rolled back"
 
 
 def test_a_side_that_never_gets_well_is_taken_away_before_any_user_sees_it(shop: Shop) -> None:

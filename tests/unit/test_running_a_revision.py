@@ -9,7 +9,7 @@ import pytest
 
 from delivery.artifact import digest_of
 from delivery.builds import LedgerBuilds
-from delivery.errors import NotFoundError, PermanentError, TransientError
+from delivery.errors import DeliveryError, NotFoundError, PermanentError, StaleFenceError, TransientError
 from delivery.home import Home
 from delivery.plan import Action, Plan, PlannedStep
 from delivery.planning import PlanRequest, Surroundings, make_plan
@@ -18,7 +18,7 @@ from delivery.promoting.candidates import configuration_at
 from delivery.run import BuiltService, Run, RunState
 from delivery.runner import ProcessSpec
 from delivery.running.building import build_service
-from delivery.running.releasing import finish, make_release, record, request_first
+from delivery.running.releasing import ended_by, finish, make_release, record, request_first
 from delivery.running.steps import perform, tell, verdict, without_running
 from delivery.running.work import LEASE, RunWork, read_run, save_run, take_run
 from delivery.source import Revision
@@ -403,6 +403,38 @@ def test_two_processes_do_not_work_on_one_run(workshop: Workshop) -> None:
     workshop.restart()
     successor = workshop.take(run)
     assert successor.lease.fence == work.lease.fence + 1
+
+
+def test_who_has_lost_the_run_tells_nothing_and_ends_nothing(workshop: Workshop) -> None:
+    run = workshop.run(workshop.commit())
+    stale = workshop.take(run)
+    workshop.restart()
+    workshop.take(run)
+    before = workshop.connections.ledger.streams()[PROJECT]
+    acts = (
+        lambda: build_service(stale, stale.plan.services[0], lambda _line: None),
+        lambda: record(stale, None),
+        lambda: finish(stale, RunState.COMPLETED, ""),
+    )
+    for act in acts:
+        with pytest.raises(StaleFenceError):
+            act()
+    assert workshop.connections.ledger.streams()[PROJECT] == before
+    assert read_run(workshop.connections, run.id).verified_at is None
+
+
+@pytest.mark.parametrize(
+    ("error", "ends"),
+    [
+        (PermanentError("building web: it failed", hint="h"), (RunState.FAILED, "building web: it failed; h")),
+        (TransientError("storing x: no space", hint="h"), (RunState.ERRORED, "storing x: no space; h")),
+        (OSError(28, "No space left on device"), (RunState.ERRORED, "working on the run: no space left on device")),
+    ],
+)
+def test_a_run_fails_when_the_answer_is_no_and_is_errored_when_nobody_could_find_out(
+    error: DeliveryError | OSError, ends: tuple[RunState, str]
+) -> None:
+    assert ended_by(error, cancelled=False) == ends
 
 
 def test_an_unknown_run_is_not_found(workshop: Workshop) -> None:
