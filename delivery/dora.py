@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from delivery.dora_bands import HOUR, NO_BAND, Measure, band, survey_answer
 from delivery.dora_drilldown import commit_row, deployment_row, incident_row
 from delivery.dora_facts import Facts, LandedCommit, facts_of
-from delivery.dora_metric import ENOUGH, Metric, Spell, duration, insufficient, rate
+from delivery.dora_metric import ENOUGH, Metric, Spell, duration, insufficient, rate, unknown
 from delivery.dora_question import DAYS_A_WEEK, Question, Variant
 from delivery.dora_rows import Deployment, History, Incident
 from delivery.ledger import utc_text
@@ -50,6 +50,12 @@ def measure(history: History, question: Question, now: datetime) -> dict[str, Js
         "metrics": {name: metric.document() for name, metric in metrics.items()},
         "rows": _rows(chosen, metrics.values()),
     }
+
+
+def beside(history: History, question: Question, now: datetime) -> dict[str, JsonValue]:
+    """`{variant, metrics}` of the other variant: the same question, counted as the replaced system did."""
+    other = replace(question, variant="seed-a" if question.variant == "default" else "default")
+    return {"variant": other.variant, "metrics": measure(history, other, now)["metrics"]}
 
 
 def _select(facts: Facts, question: Question, now: datetime) -> _Selection:
@@ -154,7 +160,10 @@ def _spell(row: str, start: datetime, end: datetime | None, now: datetime) -> Sp
 
 def _change_fail_rate(chosen: _Selection) -> Metric:
     failed = [one.id for one in chosen.changes if one.id in chosen.facts.failures]
-    metric = rate(failed, [one.id for one in chosen.changes], chosen.question.band("change fail rate"))
+    rows = [one.id for one in chosen.changes]
+    if not _failures_are_told(chosen):
+        return unknown("ratio", rows, "nothing here could tell a failure: no result, no rollback, no incident")
+    metric = rate(failed, rows, chosen.question.band("change fail rate"))
     if chosen.question.edition != "2024" or metric.band not in {"medium", "high"}:
         return metric
     return replace(metric, flags=("the clusters of 2024 are not monotone: medium fails less often than high",))
@@ -162,7 +171,16 @@ def _change_fail_rate(chosen: _Selection) -> Metric:
 
 def _deployment_rework_rate(chosen: _Selection) -> Metric:
     rework = [one.id for one in chosen.exposed if one.is_rework]
-    return rate(rework, [one.id for one in chosen.exposed], _unbanded)
+    rows = [one.id for one in chosen.exposed]
+    if not _failures_are_told(chosen):
+        return unknown("ratio", rows, "nothing here could tell rework: no result, no rollback, no incident")
+    return rate(rework, rows, _unbanded)
+
+
+def _failures_are_told(chosen: _Selection) -> bool:
+    """Whether anything could have marked a failure: a history of bare deployments says nothing about them."""
+    told = any(one.result is not None or one.is_rework for one in chosen.exposed)
+    return told or bool(chosen.facts.incidents) or not chosen.exposed
 
 
 def _pipeline_failure_rate(chosen: _Selection) -> Metric:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue
 
 INSUFFICIENT_DATA = "insufficient data"
+UNKNOWN = "unknown"
 ENOUGH = 5
 """Fewer observations than this give no value: a rate of one in three says nothing, and nothing is not zero."""
 
@@ -87,6 +88,11 @@ def rate(hits: Sequence[str], rows: Sequence[str], band: Band) -> Metric:
 def insufficient(unit: str, rows: Sequence[str], flags: Iterable[str] = (), **details: JsonValue) -> Metric:
     """A metric without a value."""
     return Metric(None, unit, len(rows), INSUFFICIENT_DATA, tuple(rows), tuple(flags), details)
+
+
+def unknown(unit: str, rows: Sequence[str], because: str) -> Metric:
+    """A metric whose source is missing: however many observations there are, they say nothing."""
+    return Metric(None, unit, len(rows), UNKNOWN, tuple(rows), (because,), {"count": 0, "hits": []})
 
 
 def percentile(values: Sequence[float], share: float) -> float:

@@ -1,6 +1,6 @@
 """What is asked of DORA's metrics: which window, narrowed to what, counted how."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal, cast, get_args
@@ -75,7 +75,7 @@ def parse_variant(text: str) -> Variant:
     raise ConfigurationError(f"variant must be one of {', '.join(get_args(Variant))}, got '{text}'")
 
 
-def parse_question(query: Mapping[str, str | None], now: datetime) -> Question:
+def parse_question(query: Mapping[str, str | None], now: datetime, ignored_authors: Iterable[str] = ()) -> Question:
     """The question that a command line or an address asks; ConfigurationError for what cannot be read.
 
     The query may have `environment`, `service`, `from` and `to` (RFC 3339; a date alone is its midnight
@@ -91,6 +91,7 @@ def parse_question(query: Mapping[str, str | None], now: datetime) -> Question:
         edition=parse_edition(query.get("edition") or "2024"),
         variant=parse_variant(query.get("variant") or "default"),
         timezone=_timezone(query.get("timezone") or "UTC"),
+        ignored_authors=frozenset(ignored_authors),
     )
 
 

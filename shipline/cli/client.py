@@ -17,7 +17,7 @@ from urllib.parse import quote, urlencode, urlsplit
 from delivery.errors import ConfigurationError, TransientError
 from shipline.cli.errors import ApiError
 
-Query = Mapping[str, str | int | bool | None]
+Query = Mapping[str, str | int | bool | list[str] | None]
 _CHUNK = 65_536
 
 
@@ -143,11 +143,11 @@ def segments(*parts: str) -> str:
 
 def _query(query: Query | None) -> str:
     given = {
-        name: str(value).lower() if isinstance(value, bool) else str(value)
+        name: str(value).lower() if isinstance(value, bool) else value
         for name, value in (query or {}).items()
         if value is not None
     }
-    return f"?{urlencode(given)}" if given else ""
+    return f"?{urlencode(given, doseq=True)}" if given else ""
 
 
 def _opener(url: str) -> urllib.request.OpenerDirector:

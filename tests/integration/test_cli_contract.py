@@ -152,16 +152,30 @@ def test_status_shows_what_runs_what_waits_and_what_is_held(api: ControlApi, shi
 
 def test_dora_never_shows_zero_for_no_data(api: ControlApi, shipline: Shipline) -> None:
     api.answers["GET /projects/shop/dora"] = [documents.DORA]
-    ended = shipline("dora", "--env", "production", "--from", "2026-02-01T00:00:00Z", "--variant", "seed-a")
+    ended = shipline(
+        "dora",
+        "--env",
+        "production",
+        "--from",
+        "2026-02-01T00:00:00Z",
+        "--variant",
+        "seed-a",
+        "--ignore-author",
+        "a robot",
+        "--ignore-author",
+        "b",
+    )
     assert api.query("GET /projects/shop/dora") == {
         "environment": "production",
         "from": "2026-02-01T00:00:00Z",
         "variant": "seed-a",
+        "ignore_author": "b",
     }
     words = [" ".join(line.split()) for line in ended.out.splitlines()]
-    assert "change lead time 1 h 30 min elite 12" in words
-    assert "change fail rate 25.0% low 12 not monotone" in words
-    assert "failed deployment recovery time insufficient data insufficient data 0" in words
+    assert "METRIC VALUE BAND N SEED-A READ WITH" in words
+    assert "change lead time 1 h 30 min elite 12 2 h 00 min" in words
+    assert "change fail rate 25.0% low 12 unknown not monotone" in words
+    assert "failed deployment recovery time insufficient data 0 the same" in words
 
 
 # A run

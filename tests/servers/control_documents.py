@@ -195,6 +195,13 @@ DORA: Document = {
         },
     },
     "rows": [],
+    "beside": {
+        "variant": "seed-a",
+        "metrics": {
+            "change_lead_time": {"value": 7200.0, "unit": "seconds", "n": 3, "band": "elite", "rows": [], "flags": []},
+            "change_fail_rate": {"value": None, "unit": "ratio", "n": 12, "band": "unknown", "rows": [], "flags": []},
+        },
+    },
 }
 
 SECRETS: list[Document] = [

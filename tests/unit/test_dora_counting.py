@@ -223,3 +223,19 @@ def test_a_rollback_after_the_window_still_marks_what_it_undoes(history: History
     history.deploy("undo", 40, kind="rollback", rollback_of="quiet4")
 
     assert history.metric("change_fail_rate")["hits"] == ["quiet4/api"]
+
+
+def test_without_anything_that_tells_failures_the_fail_and_rework_rates_are_unknown(history: HistoryBuilder) -> None:
+    for number in range(8):
+        history.deploy(f"imported{number}", 1 + number, result=None)
+    for name in ("change_fail_rate", "deployment_rework_rate"):
+        metric = history.metric(name)
+        assert (metric["value"], metric["band"], metric["n"]) == (None, "unknown", 8)
+        assert metric["flags"][0].startswith("nothing here could tell")
+
+
+def test_one_incident_is_a_source_and_then_no_failure_is_a_rate(history: HistoryBuilder) -> None:
+    for number in range(8):
+        history.deploy(f"imported{number}", 1 + number, result=None)
+    history.incident("fire", 3, caused_by="imported2")
+    assert history.metric("change_fail_rate")["value"] == pytest.approx(1 / 8)

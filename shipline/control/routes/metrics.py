@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import JsonValue
 
-from delivery.dora import measure
+from delivery.dora import beside, measure
 from delivery.dora_question import parse_question
 from delivery.dora_rows import read_history
 from shipline.control.access import Ports, Project
@@ -14,7 +14,7 @@ router = APIRouter(tags=["metrics"])
 
 
 @router.get("/projects/{project}/dora")
-def dora(  # noqa: PLR0917  # query parameters
+def dora(  # noqa: PLR0913, PLR0917  # query parameters
     ports: Ports,
     project: Project,
     environment: str | None = None,
@@ -23,8 +23,9 @@ def dora(  # noqa: PLR0917  # query parameters
     to: str | None = None,
     edition: str | None = None,
     variant: str | None = None,
+    ignore_author: Annotated[list[str] | None, Query()] = None,
 ) -> dict[str, JsonValue]:
-    """The five metrics, each with the rows behind it."""
+    """The five metrics, each with the rows behind it; beside them, as the other variant counts them."""
     asked = {
         "environment": environment,
         "service": service,
@@ -35,4 +36,5 @@ def dora(  # noqa: PLR0917  # query parameters
     }
     now = ports.clock.now()
     rows = (ports.ledger.rows(table, project=project) for table in ("deployments", "commits", "incidents"))
-    return measure(read_history(*rows), parse_question(asked, now), now)
+    question, history = parse_question(asked, now, ignore_author or ()), read_history(*rows)
+    return {**measure(history, question, now), "beside": beside(history, question, now)}
