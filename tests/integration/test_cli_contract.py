@@ -173,7 +173,7 @@ def test_dora_never_shows_zero_for_no_data(api: ControlApi, shipline: Shipline) 
     }
     words = [" ".join(line.split()) for line in ended.out.splitlines()]
     assert "METRIC VALUE BAND N SEED-A READ WITH" in words
-    assert "change lead time 1 h 30 min elite 12 2 h 00 min" in words
+    assert "change lead time 1 h 30 min elite 12 2 h 0 min" in words
     assert "change fail rate 25.0% low 12 unknown not monotone" in words
     assert "failed deployment recovery time insufficient data 0 the same" in words
 
