@@ -192,6 +192,7 @@ def test_a_run_is_asked_for_with_what_was_typed(api: ControlApi, shipline: Shipl
         "only": ["unit"],
         "force": ["api"],
         "fail_fast": True,
+        "hotfix": False,
         "request": "push-17",
     }
     assert api.body("POST /projects")["location"] == str(Path.cwd().parent)
@@ -338,7 +339,7 @@ def test_a_promotions_state_is_its_exit_code(api: ControlApi, shipline: Shipline
     api.answers[f"GET /promotions/{PROMOTION}"] = [documents.promotion("RollingOut"), documents.promotion(state)]
     ended = shipline("promote", "main", "--to", "staging", "--replace", "--request", "r1", "--json")
     assert (ended.code, ended.document) == (code, documents.promotion(state))
-    asked = {"what": "main", "environment": "staging", "replace": True, "request": "r1"}
+    asked = {"what": "main", "environment": "staging", "kind": "change", "replace": True, "request": "r1"}
     assert api.body("POST /projects/shop/promotions") == asked
 
 
