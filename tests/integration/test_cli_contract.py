@@ -457,6 +457,35 @@ def test_logs_pass_through_and_follow_to_the_end(api: ControlApi, shipline: Ship
     assert ended.document == {"id": RUN, "step": "unit@api", "lines": ["one", "two", "three"]}
 
 
+def test_logs_of_a_whole_run_stand_under_their_steps_names_in_the_order_of_the_plan(
+    api: ControlApi, shipline: Shipline
+) -> None:
+    _write_logs(api)
+    lines = ["unit@api | one", "unit@api | two", "build:api | packed"]
+    assert shipline("logs", RUN).out.splitlines() == lines
+    assert shipline("logs", RUN, "--json").document == {"id": RUN, "step": None, "lines": lines}
+
+
+def test_following_a_whole_run_tells_each_line_once_and_ends_with_its_own_work(
+    api: ControlApi, shipline: Shipline
+) -> None:
+    sizes = _write_logs(api)
+    api.answers[f"GET /runs/{RUN}"] = [
+        documents.run("Running", logs=[], finished_at=None),
+        documents.run("Running", logs=sizes[:1], finished_at=None),
+        documents.run("Waiting", finished=False, logs=sizes, finished_at="2026-03-01T12:00:00Z"),
+    ]
+    lines = shipline("logs", RUN, "--follow").out.splitlines()
+    assert lines == ["unit@api | one", "build:api | packed", "unit@api | two"]
+
+
+def _write_logs(api: ControlApi) -> list[dict[str, object]]:
+    api.logs = {f"{RUN}/unit@api": b"one\ntwo", f"{RUN}/build:api": b"packed\n"}
+    sizes: list[dict[str, object]] = [{"name": "unit@api", "bytes": 7}, {"name": "build:api", "bytes": 7}]
+    api.answers[f"GET /runs/{RUN}"] = [documents.run("Completed", logs=sizes, finished_at="2026-03-01T12:00:00Z")]
+    return sizes
+
+
 @pytest.mark.usefixtures("api")
 def test_logs_of_what_does_not_exist_are_exit_2(shipline: Shipline) -> None:
     assert shipline("logs", RUN).code == 2
