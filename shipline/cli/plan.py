@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from shipline.cli.configure import check_before_start
+from shipline.cli.before_start import check_before_start
 from shipline.cli.output import Document, joined, short, table
 from shipline.cli.session import Session
 

@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from shipline.cli.before_start import check_before_start
 from shipline.cli.client import segments
-from shipline.cli.configure import check_before_start
 from shipline.cli.follow import Patience, follow_run
 from shipline.cli.plan import Base, Dirty, Force, Only, Revision, names
 from shipline.cli.run_summary import render_run

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from shipline.cli.main import main
+from tests.repositories import Content, Made, make_repository
 from tests.servers import control_documents as documents
 from tests.servers.control_api import TOKEN, ControlApi, control_api
 from tests.servers.control_documents import DIGEST, OTHER_PROMOTION, PROMOTION, RUN
@@ -582,6 +583,54 @@ def test_a_project_may_be_named_by_slug_or_by_folder(
 
 
 # Errors
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(("content", "where"), [(None, ""), ("version: 1\nstepz: {}\n", "shipline.yaml:2:1")])
+def test_a_control_plane_that_runs_is_not_asked_about_a_wrong_configuration(
+    api: ControlApi,
+    shipline: Shipline,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    content: str | None,
+    where: str,
+) -> None:
+    _stand_in_a_repository(tmp_path, monkeypatch, {"shipline.yaml": content} if content else {"README.md": "hello"})
+    _record(api, tmp_path / "home", monkeypatch)
+    ended = shipline(command, "--json")
+    assert (ended.code, ended.document["error"]["where"], api.asked) == (2, where, [])
+
+
+def test_a_revision_that_only_a_running_control_plane_can_know_is_left_to_it(
+    api: ControlApi, shipline: Shipline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps snapshots and commits that no work tree has any more; asking it about a known source changes nothing."""
+    folder = _stand_in_a_repository(tmp_path, monkeypatch, {"README.md": "hello"})
+    _record(api, tmp_path / "home", monkeypatch)
+    api.answers["GET /projects"] = [[]]
+    assert shipline("plan", "0" * 40).code == 2
+    assert [what for what, _, _ in api.asked] == ["GET /projects"]
+    api.answers |= {
+        "GET /projects": [[{**documents.PROJECT, "source": str(folder / ".git")}]],
+        "GET /projects/shop/plan": [documents.PLAN],
+        "GET /health": [{"ready": True}],
+    }
+    assert shipline("plan", "0" * 40, "--json").document == documents.PLAN
+
+
+def _stand_in_a_repository(folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, Content]) -> Path:
+    made = make_repository(folder, [Made(files)]).folder
+    monkeypatch.chdir(made)
+    return made
+
+
+def _record(api: ControlApi, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the server the control plane that runs for a home."""
+    monkeypatch.delenv("SHIPLINE_URL")
+    (home / "credentials").mkdir(parents=True)
+    (home / "credentials" / "api-token").write_text(TOKEN)
+    (home / "control.json").write_text(json.dumps({"url": api.url}))
 
 
 def test_outside_a_work_tree_nothing_is_asked(
