@@ -8,19 +8,33 @@ from shipline.cli.configure import configuration_content
 from shipline.cli.session import Session, recorded_address
 
 
-def check_before_start(session: Session, revision: str | None, *, dirty: bool) -> None:
-    """ConfigurationError for a wrong configuration in a work tree; a remote control plane looks for itself."""
+def check_before_start(session: Session, revision: str | None, *, base: str | None, dirty: bool) -> None:
+    """ConfigurationError for what a work tree cannot be planned from; a remote control plane looks for itself."""
     if os.environ.get("SHIPLINE_URL") or session.tree is None:
         return
-    from delivery.config_reading import read_configuration
-
+    _check_history(session.tree, base)
     try:
         commit = None if dirty else _commit(session.tree, revision or "HEAD")
     except NotFoundError:
         if _may_be_known_there(session, session.tree):
             return
         raise
-    read_configuration(configuration_content(session.tree, commit))
+    _check_configuration(session.tree, commit)
+
+
+def _check_history(tree: Path, base: str | None) -> None:
+    from delivery.adapters.git import require_history
+    from delivery.adapters.git.location import resolve
+
+    require_history(tree)
+    if base is not None:
+        resolve(tree, base)
+
+
+def _check_configuration(tree: Path, commit: str | None) -> None:
+    from delivery.config_reading import read_configuration
+
+    read_configuration(configuration_content(tree, commit))
 
 
 def _commit(tree: Path, name: str) -> str:
