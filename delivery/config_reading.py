@@ -11,6 +11,7 @@ from delivery.config import Configuration
 from delivery.config_checks import check
 from delivery.config_findings import Finding, described, model_findings, shortened
 from delivery.config_repair import repaired
+from delivery.config_size import crowded_sections
 from delivery.errors import ConfigurationError, Problem
 from delivery.yaml_document import Document, Fault, Mark, lines_of, parse
 
@@ -33,15 +34,22 @@ def read_configuration(content: bytes, name: str = "shipline.yaml") -> Configura
         raise _refusal(name, [source.problem_of(fault) for fault in document.faults], len(document.faults))
     if not isinstance(document.value, dict):
         raise _refusal(name, [source.problem_of(_not_a_mapping(document))], 1)
+    judged = _judged(document.value)
+    if isinstance(judged, list):
+        raise source.refusal(document, judged)
+    return judged
+
+
+def _judged(value: dict[str, JsonValue]) -> Configuration | list[Finding]:
+    """The configuration, or everything that is wrong with it; a section with too many entries is not looked into."""
+    crowded = list(crowded_sections(value))
+    rest = {name: section for name, section in value.items() if (name,) not in {one.path for one in crowded}}
     try:
-        configuration = Configuration.model_validate(document.value, strict=True)
+        configuration = Configuration.model_validate(rest, strict=True)
     except ValidationError as error:
-        findings = _without_echoes(model_findings(error, document.value))
-        raise source.refusal(document, [*findings, *_semantic_findings(document.value, findings)]) from None
-    wrong = list(check(configuration))
-    if wrong:
-        raise source.refusal(document, wrong)
-    return configuration
+        findings = _without_echoes(model_findings(error, rest))
+        return [*crowded, *findings, *([] if crowded else _semantic_findings(rest, findings))]
+    return crowded or list(check(configuration)) or configuration
 
 
 def problems_as_text(problems: Iterable[Problem]) -> str:
