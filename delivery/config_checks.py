@@ -6,7 +6,7 @@ from delivery.config import Configuration, Library, Service
 from delivery.config_environment_checks import ENVIRONMENT_CHECKS
 from delivery.config_findings import Finding, named, shortened
 from delivery.config_graph import cycles
-from delivery.config_overlaps import overlapping_patterns
+from delivery.config_patterns import check_patterns
 from delivery.config_value_checks import VALUE_CHECKS
 from delivery.yaml_document import Path
 
@@ -107,5 +107,5 @@ _CHECKS: tuple[Callable[[Configuration], Iterator[Finding]], ...] = (
     names_are_unique,
     *VALUE_CHECKS,
     *ENVIRONMENT_CHECKS,
-    overlapping_patterns,
+    check_patterns,
 )

@@ -1,40 +1,85 @@
 """Services whose paths can be the same file: by their patterns, and by a real list of files."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from itertools import combinations, product
+from itertools import combinations, islice, takewhile
 
 from delivery.config import Configuration
 from delivery.config_findings import Finding
 from delivery.errors import Problem
 from delivery.paths import anchored, matching
 
-_MOST_WORK = 100_000
-"""Pairs of path segments that are compared; `overlaps` over real files has no such limit."""
+_MOST_OVERLAPS = 50
+_MOST_WORK = 400_000
+"""Characters that are compared; `overlaps` over real files has no such limit."""
+_DEEPEST = 8
+"""Folders by which patterns are found; what is below them is compared."""
 _OPEN = frozenset("*[]\\")
 _WILD = _OPEN | {"?"}
+PECULIAR = _WILD - {"*"}
+"""What only a regular expression can judge; making one takes a hundred times as long as comparing."""
+
+Parts = tuple[str, ...]
 
 
 def overlapping_patterns(configuration: Configuration) -> Iterator[Finding]:
-    """Pairs of services whose patterns alone tell that they share files; one finding per pair."""
-    parts = {name: [_parts(pattern) for pattern in service.paths] for name, service in configuration.services.items()}
-    work = 0
-    for one, other in combinations(parts, 2):
-        for mine, (number, theirs) in product(parts[one], enumerate(parts[other])):
-            if _WILD.isdisjoint(mine[0] + theirs[0]) and mine[0] != theirs[0]:
-                continue
-            work += len(mine) * len(theirs)
-            if work > _MOST_WORK:
-                return
-            if _can_meet(mine, theirs):
-                yield _overlap(configuration, one, other, mine, number)
-                break
+    """Pairs of services whose patterns alone tell that they share files; a finding per pair, at most fifty."""
+    return islice(_overlapping(configuration), _MOST_OVERLAPS)
 
 
-def _overlap(configuration: Configuration, one: str, other: str, mine: tuple[str, ...], number: int) -> Finding:
+def _overlapping(configuration: Configuration) -> Iterator[Finding]:
+    earlier, work = _Patterns(), 0
+    for other, service in configuration.services.items():
+        told: set[str] = set()
+        mine = [_parts(pattern) for pattern in service.paths]
+        for number, parts in enumerate(mine):
+            for one, theirs in earlier.near(parts):
+                work += 1 if one in told else _work(parts, theirs)
+                if work > _MOST_WORK:
+                    return
+                if one not in told and _can_meet(theirs, parts):
+                    told.add(one)
+                    yield _overlap(configuration, one, other, theirs, number)
+        for parts in mine:
+            earlier.add(other, parts)
+
+
+def _work(one: Parts, other: Parts) -> int:
+    """At most so many characters are looked at to tell whether two patterns meet."""
+    return len(one) * sum(map(len, other)) + len(other) * sum(map(len, one))
+
+
+@dataclass(frozen=True, slots=True)
+class _Patterns:
+    """Patterns and whose they are, found by the folders that they begin with: few of many can meet at all."""
+
+    _at: dict[Parts, list[tuple[str, Parts]]] = field(default_factory=lambda: defaultdict(list))
+    _below: dict[Parts, list[tuple[str, Parts]]] = field(default_factory=lambda: defaultdict(list))
+
+    def add(self, owner: str, parts: Parts) -> None:
+        folders = _folders(parts)
+        self._at[folders].append((owner, parts))
+        for depth in range(len(folders) + 1):
+            self._below[folders[:depth]].append((owner, parts))
+
+    def near(self, parts: Parts) -> Iterator[tuple[str, Parts]]:
+        """Those that begin above, at or below where this one does."""
+        folders = _folders(parts)
+        for depth in range(len(folders)):
+            yield from self._at.get(folders[:depth], ())
+        yield from self._below.get(folders, ())
+
+
+def _folders(parts: Parts) -> Parts:
+    return tuple(takewhile(_WILD.isdisjoint, parts[:_DEEPEST]))
+
+
+def _overlap(configuration: Configuration, one: str, other: str, theirs: Parts, number: int) -> Finding:
     pattern = configuration.services[other].paths[number]
-    message = f"services {one} and {other} overlap: both '{'/'.join(mine)}' and '{pattern}' mean the same files"
+    message = f"services {one} and {other} overlap: both '{'/'.join(theirs)}' and '{pattern}' mean the same files"
     hint = "give shared code to a library that both depend on"
     return Finding(("services", other, "paths", number), message, hint)
 
@@ -61,7 +106,7 @@ def can_meet(one: str, other: str) -> bool:
     return _can_meet(_parts(one), _parts(other))
 
 
-def _can_meet(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
+def _can_meet(first: Parts, second: Parts) -> bool:
     @cache
     def meet(at: int, by: int) -> bool:
         if at == len(first) or by == len(second):
@@ -84,17 +129,35 @@ def _can_meet(first: tuple[str, ...], second: tuple[str, ...]) -> bool:
     return meet(0, 0)
 
 
-def _parts(pattern: str) -> tuple[str, ...]:
+def _parts(pattern: str) -> Parts:
     return tuple(anchored(pattern).rstrip("/").split("/"))
 
 
 def _parts_meet(one: str, other: str) -> bool:
     """Whether one name could match both; of two wild ones, beginnings and ends are compared."""
-    if not _WILD & set(one):
-        return fnmatchcase(one, other)
-    if not _WILD & set(other):
-        return fnmatchcase(other, one)
+    if _WILD.isdisjoint(one):
+        return _fits(one, other)
+    if _WILD.isdisjoint(other):
+        return _fits(other, one)
     return _agree(one, other) and _agree(one[::-1], other[::-1])
+
+
+def _fits(name: str, pattern: str) -> bool:
+    """Whether a name matches; where `*` is all that is wild, without making a regular expression."""
+    if not PECULIAR.isdisjoint(pattern):
+        return fnmatchcase(name, pattern)
+    first, *rest = pattern.split("*")
+    if not rest:
+        return name == pattern
+    *middle, last = rest
+    at, end = len(first), len(name) - len(last)
+    if at > end or not name.startswith(first) or not name.endswith(last):
+        return False
+    for piece in middle:
+        at = name.find(piece, at, end) + len(piece)
+        if at < len(piece):
+            return False
+    return True
 
 
 def _agree(one: str, other: str) -> bool:

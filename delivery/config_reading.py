@@ -11,6 +11,7 @@ from delivery.config import Configuration
 from delivery.config_checks import check
 from delivery.config_findings import Finding, described, model_findings, shortened
 from delivery.config_repair import repaired
+from delivery.config_size import crowded_sections
 from delivery.errors import ConfigurationError, Problem
 from delivery.yaml_document import Document, Fault, Mark, lines_of, parse
 
@@ -20,6 +21,9 @@ _WIDTH = 100
 """Of an excerpt, in characters."""
 _MOST_GUESSES = 300
 _LISTED = 20
+_MERGE = "<<"
+_ENTRY = 2
+"""The length of a path to an entry of a section: without it, what refers to it could not be judged fairly."""
 
 
 def read_configuration(content: bytes, name: str = "shipline.yaml") -> Configuration:
@@ -29,19 +33,36 @@ def read_configuration(content: bytes, name: str = "shipline.yaml") -> Configura
     """
     text = _decoded(content, name)
     source, document = _Source(name, lines_of(text)), parse(text)
-    if document.faults:
-        raise _refusal(name, [source.problem_of(fault) for fault in document.faults], len(document.faults))
+    if not document.faults and not isinstance(document.value, dict):
+        document.faults.append(_not_a_mapping(document))
+    judged = _judged(document) if document.complete else []
+    if isinstance(judged, Configuration) and not document.faults:
+        return judged
+    raise source.refusal(document, judged if isinstance(judged, list) else [])
+
+
+def _judged(document: Document) -> Configuration | list[Finding]:
+    """The configuration, or everything that is wrong with it; a section with too many entries is not looked into."""
     if not isinstance(document.value, dict):
-        raise _refusal(name, [source.problem_of(_not_a_mapping(document))], 1)
+        return []
+    crowded = list(crowded_sections(document.value))
+    rest = {name: section for name, section in document.value.items() if (name,) not in {one.path for one in crowded}}
     try:
-        configuration = Configuration.model_validate(document.value, strict=True)
+        configuration = Configuration.model_validate(rest, strict=True)
     except ValidationError as error:
-        findings = _without_echoes(model_findings(error, document.value))
-        raise source.refusal(document, [*findings, *_semantic_findings(document.value, findings)]) from None
-    wrong = list(check(configuration))
-    if wrong:
-        raise source.refusal(document, wrong)
-    return configuration
+        findings = _without_echoes(model_findings(error, rest))
+        return [*crowded, *_beside_faults(document, findings), *_semantic_findings(document, rest, findings)]
+    return crowded or list(check(configuration)) or configuration
+
+
+def _beside_faults(document: Document, findings: list[Finding]) -> list[Finding]:
+    """Without those about what the text says in a way that is not read: that is told already."""
+    faulty = {fault.mark for fault in document.faults}
+    return [
+        finding
+        for finding in findings
+        if finding.unknown != _MERGE and document.mark(finding.path, of_key=finding.at_key) not in faulty
+    ]
 
 
 def problems_as_text(problems: Iterable[Problem]) -> str:
@@ -85,9 +106,10 @@ def _not_a_mapping(document: Document) -> Fault:
     return Fault(document.mark(()), message, "write a first one with `shipline init`")
 
 
-def _semantic_findings(value: dict[str, JsonValue], findings: list[Finding]) -> list[Finding]:
+def _semantic_findings(document: Document, value: dict[str, JsonValue], findings: list[Finding]) -> list[Finding]:
     """What else is wrong, judged on the file as it was probably meant; nothing when that cannot be guessed."""
-    if len(findings) > _MOST_GUESSES:
+    unread = {finding.path for finding in findings} - {one.path for one in _beside_faults(document, findings)}
+    if len(findings) > _MOST_GUESSES or value != document.value or any(len(path) <= _ENTRY for path in unread):
         return []
     meant = repaired(value, [(finding, closest(finding)) for finding in findings])
     return list(check(meant)) if meant else []
@@ -127,16 +149,13 @@ class _Source:
     lines: list[str]
 
     def refusal(self, document: Document, findings: list[Finding]) -> ConfigurationError:
-        """The error for findings, in order of their places."""
-        placed = [(document.mark(finding.path, of_key=finding.at_key), finding) for finding in findings]
+        """The error for a document's faults and for findings, in order of their places."""
+        placed = [(fault.mark, Finding((), fault.message, fault.hint)) for fault in document.faults]
+        placed += [(document.mark(finding.path, of_key=finding.at_key), finding) for finding in findings]
         placed.sort(key=lambda pair: pair[0])
         secrets = {mark.line: mark.column for mark, finding in reversed(placed) if finding.secret}
         shown = [self._problem(mark, finding, secrets) for mark, finding in placed[:MAXIMUM_PROBLEMS]]
         return _refusal(self.name, shown, len(placed))
-
-    def problem_of(self, fault: Fault) -> Problem:
-        """A fault of the text itself."""
-        return Problem(fault.message, fault.hint, self._where(fault.mark), excerpt(self.lines, fault.mark))
 
     def _problem(self, mark: Mark, finding: Finding, secrets: Mapping[int, int]) -> Problem:
         near = closest(finding)

@@ -9,8 +9,6 @@ from pydantic import TypeAdapter, ValidationError
 from delivery.config import Configuration, SecretReference
 from delivery.config_findings import Finding, named
 from delivery.config_graph import ancestors
-from delivery.errors import ConfigurationError
-from delivery.paths import matcher
 from delivery.yaml_document import Path
 
 _POINTER = re.compile(r"(/([^~/]|~[01])*)*")
@@ -86,19 +84,6 @@ def variables_are_given_once(configuration: Configuration) -> Iterator[Finding]:
                 yield Finding((*at, "environment", variable), message, "keep one of the two", at_key=True, secret=True)
 
 
-def patterns_are_relative(configuration: Configuration) -> Iterator[Finding]:
-    """Patterns and folders stay inside the repository and can be read."""
-    for at, pattern in _patterns(configuration):
-        if pattern.startswith("/") or ".." in pattern.split("/"):
-            message = f"{named(at)} must stay inside the repository, got '{pattern}'"
-            yield Finding(at, message, "write it relative to the repository's root")
-            continue
-        try:
-            matcher((pattern,))
-        except ConfigurationError as error:
-            yield Finding(at, f"{named(at)}: {error.message}", error.hint)
-
-
 def http_paths_begin_with_a_slash(configuration: Configuration) -> Iterator[Finding]:
     """What is asked of a service is a path on it."""
     asked: list[tuple[Path, str]] = [
@@ -148,24 +133,6 @@ def _users_of_fixed_ports(configuration: Configuration) -> dict[int, list[tuple[
     return users
 
 
-def _patterns(configuration: Configuration) -> Iterator[tuple[Path, str]]:
-    """Every pattern and folder with its path."""
-    lists: list[tuple[Path, list[str]]] = [(("pipeline_paths",), configuration.pipeline_paths)]
-    for name, service in configuration.services.items():
-        lists.append((("services", name, "paths"), service.paths))
-        lists.append((("services", name, "build", "inputs"), service.build.inputs))
-        yield ("services", name, "build", "output"), service.build.output
-    lists += [(("libraries", name, "paths"), library.paths) for name, library in configuration.libraries.items()]
-    for name, step in configuration.steps.items():
-        lists.append((("steps", name, "inputs"), step.inputs))
-        lists.append((("steps", name, "outputs"), step.outputs))
-        lists.append((("steps", name, "reports", "junit"), step.reports.junit))
-        lists.append((("steps", name, "reports", "coverage"), step.reports.coverage))
-    for at, patterns in lists:
-        for number, pattern in enumerate(patterns):
-            yield (*at, number), pattern
-
-
 def _pointer(at: Path, pointer: str, *, at_key: bool) -> Iterator[Finding]:
     if not _POINTER.fullmatch(pointer):
         place = at[:-1] if at_key else at
@@ -187,7 +154,6 @@ VALUE_CHECKS: tuple[Callable[[Configuration], Iterator[Finding]], ...] = (
     coverage_has_a_report,
     steps_have_services,
     variables_are_given_once,
-    patterns_are_relative,
     http_paths_begin_with_a_slash,
     answers_are_matched_by_pointers,
 )

@@ -28,6 +28,8 @@ _WORDS: dict[str, JsonValue] = {
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
 }
+_AGAIN = "\0"
+"""In a key that stands for a duplicate one: the first counts, and what is below the others has places of its own."""
 _LARGEST_EXACT = 2**53 - 1
 _LONGEST_NUMBER = 40
 
@@ -58,6 +60,8 @@ class Document:
     keys: dict[Path, Mark] = field(default_factory=dict)
     """Where the key of a mapping's entry stands."""
     values: dict[Path, Mark] = field(default_factory=dict)
+    complete: bool = False
+    """Whether the text was read to its end, so that what `value` lacks is not in it."""
 
     def mark(self, path: Path, *, of_key: bool = False) -> Mark:
         """Where a value (or its key) stands; of what is not there, where the nearest thing around it does."""
@@ -162,6 +166,7 @@ class _Reading:
                 self._take(event)
         except _Stop:
             return
+        self._document.complete = True
 
     def _take(self, event: yaml.Event) -> None:
         match event:
@@ -230,6 +235,7 @@ class _Reading:
             self._fault(
                 event, f"duplicate key '{_short(key)}', first given on line {first.line}", "keep one of the two"
             )
+            key = f"{key}{_AGAIN}{len(self._document.faults)}"
         frame.key, frame.key_mark = key, _mark(event)
 
     def _place(self, value: JsonValue, event: yaml.Event) -> Path:
@@ -247,7 +253,8 @@ class _Reading:
             return self._remember((*frame.path, len(frame.container) - 1), event)
         path = (*frame.path, frame.key or "")
         self._document.keys.setdefault(path, frame.key_mark)
-        frame.container[frame.key or ""] = value
+        if _AGAIN not in (frame.key or ""):
+            frame.container[frame.key or ""] = value
         frame.key = None
         return self._remember(path, event)
 

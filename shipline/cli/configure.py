@@ -1,6 +1,5 @@
 """`shipline init`, `check`, `schema`: the file `shipline.yaml`; no control plane is needed."""
 
-import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +8,7 @@ import typer
 from delivery.errors import ConfigurationError, NotFoundError
 from shipline.cli.errors import USAGE
 from shipline.cli.output import Document
-from shipline.cli.session import Session, recorded_address, work_tree
+from shipline.cli.session import Session, work_tree
 
 FILE = "shipline.yaml"
 _READ_AT_MOST = 64_000_000
@@ -66,16 +65,6 @@ def schema(session: Session) -> None:
     print(schema_text(), end="")  # noqa: T201
 
 
-def check_before_start(session: Session, revision: str | None, *, dirty: bool) -> None:
-    """Find a wrong configuration before a control plane is started for it; one that runs looks for itself."""
-    named = session.project is not None and not Path(session.project).is_dir()
-    if named or os.environ.get("SHIPLINE_URL") or recorded_address(session.home):
-        return
-    from delivery.config_reading import read_configuration
-
-    read_configuration(configuration_content(_folder(session), None if dirty else revision or "HEAD"))
-
-
 def configuration_content(top: Path, revision: str | None) -> bytes:
     """The bytes of `shipline.yaml` in a work tree, or at one of its revisions."""
     content = _at_revision(top, revision) if revision else _in_work_tree(top / FILE)
@@ -103,7 +92,7 @@ def _at_revision(top: Path, revision: str) -> bytes | None:
     from delivery.adapters.git import GitRepository
     from delivery.adapters.git.location import resolve
 
-    return GitRepository(top).read(resolve(top, revision), FILE)
+    return GitRepository(top, personal=True).read(resolve(top, revision), FILE)
 
 
 def _render_made(session: Session, made: Document) -> None:

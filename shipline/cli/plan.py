@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from shipline.cli.configure import check_before_start
+from shipline.cli.before_start import check_before_start
 from shipline.cli.output import Document, joined, short, table
 from shipline.cli.session import Session
 
@@ -33,7 +33,7 @@ def plan(
 
     Example: shipline plan my-branch --base main
     """
-    check_before_start(session, revision, dirty=dirty)
+    check_before_start(session, revision, base=base, dirty=dirty)
     query = {
         "revision": revision,
         "base": base,

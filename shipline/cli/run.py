@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
+from shipline.cli.before_start import check_before_start
 from shipline.cli.client import segments
-from shipline.cli.configure import check_before_start
 from shipline.cli.follow import Patience, follow_run
 from shipline.cli.plan import Base, Dirty, Force, Only, Revision, names
 from shipline.cli.run_summary import render_run
@@ -43,7 +43,7 @@ def run(  # noqa: PLR0913  # a command's parameters are its options
 
     Example: shipline run --wait --timeout 600
     """
-    check_before_start(session, revision, dirty=dirty)
+    check_before_start(session, revision, base=base, dirty=dirty)
     body = {
         "revision": revision,
         "base": base,

@@ -54,12 +54,18 @@ class Session:
         return Client(lambda: _remote(remote)) if remote else Client(self._embedded, again=self._recorded)
 
     @functools.cached_property
+    def tree(self) -> Path | None:
+        """The work tree that is meant; None when the project is named by its slug."""
+        if self.project and not _is_folder(self.project):
+            return None
+        return work_tree(Path(self.project) if self.project else Path.cwd())
+
+    @functools.cached_property
     def slug(self) -> str:
         """The project's slug; a work tree is registered the first time."""
-        if self.project and not _is_folder(self.project):
-            return self.project
-        location = work_tree(Path(self.project) if self.project else Path.cwd())
-        return str(self.api.post("/projects", {"location": str(location)})["slug"])
+        if self.tree is None:
+            return str(self.project)
+        return str(self.api.post("/projects", {"location": str(self.tree)})["slug"])
 
     def path(self, *parts: str) -> str:
         """A path of the API under the project."""

@@ -9,6 +9,7 @@ from delivery.promoting.turn import read_promotions
 from delivery.promotion import Kind, Phase, Promotion
 from delivery.run import Run, RunState
 from shipline.control.control import Control
+from shipline.control.run_logs import log_documents
 
 _STATES = {
     Phase.FAILED: RunState.FAILED,
@@ -46,6 +47,7 @@ def run_document(control: Control, run: Run) -> dict[str, JsonValue]:
         "finished": run.verified_at is not None and state is not RunState.RUNNING,
         "problem": run.problem or _problem(promotions),
         "steps": [_step(one) for one in sorted(steps, key=lambda one: int(str(one.get("place", 0))))],
+        "logs": log_documents(connections, run.id),
         "artifacts": [{"service": one.service, "digest": one.digest, "reused": one.reused} for one in run.artifacts],
         "release": run.release,
         "promotions": [

@@ -160,6 +160,11 @@ def test_logs_are_there_after_the_run_and_hide_its_secret(delivered: tuple[Proje
     assert said.startswith("it is ***")
     assert TOKEN[:9] not in said
     assert project.ask("logs", run["id"], "--step", "tell")["lines"] == said.splitlines()
+    lines = project.cli("logs", run["id"], "--follow").out.splitlines()
+    assert [line for line in lines if line.startswith("tell | ")] == [f"tell | {line}" for line in said.splitlines()]
+    assert lines == project.ask("logs", run["id"])["lines"]
+    unknown = project.ask("logs", run["id"], "--step", "tlel", check=2)["error"]
+    assert (unknown["code"], unknown["hint"]) == ("not_found", "known are: tell, build:web")
     assert project.cli("logs", promoted(run)["dev"]["id"]).out.strip()
     assert places_with(project.installation.home, TOKEN) == []
 

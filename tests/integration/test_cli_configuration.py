@@ -122,6 +122,50 @@ def test_outside_a_repository_is_exit_2_at_once(
         assert "not a git repository" in err
 
 
+@pytest.mark.parametrize("words", [("plan",), ("run",), ("plan", "--dirty"), ("run", "--dirty")])
+def test_a_repository_without_commits_is_told_so_before_anything_starts(
+    shipline: Call, tree: Path, words: tuple[str, ...]
+) -> None:
+    (tree / "shipline.yaml").write_text(GOOD)
+    code, out, _ = shipline(*words, "--json")
+    error = json.loads(out)["error"]
+    assert (code, error["message"], error["hint"]) == (
+        2,
+        f"reading {tree}: the repository has no commits",
+        "make one: git add -A && git commit",
+    )
+
+
+def test_a_shallow_clone_is_told_so_before_anything_starts(
+    shipline: Call, tree: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _commit_all(tree, GOOD)
+    _commit_all(tree, GOOD + "  # again\n")
+    _git(tree.parent, "clone", "-q", "--depth", "1", f"file://{tree}", "shallow")
+    monkeypatch.chdir(tree.parent / "shallow")
+    code, out, _ = shipline("plan", "--json")
+    error = json.loads(out)["error"]
+    assert (code, error["message"]) == (2, f"reading {tree.parent / 'shallow'}: the clone is shallow")
+    assert "git fetch --unshallow" in error["hint"]
+
+
+@pytest.mark.parametrize("words", [("no-such-branch",), ("--base", "no-such-branch")])
+def test_an_unknown_revision_or_base_is_told_before_anything_starts(
+    shipline: Call, tree: Path, words: tuple[str, ...]
+) -> None:
+    _commit_all(tree, GOOD)
+    code, out, _ = shipline("run", *words, "--json")
+    error = json.loads(out)["error"]
+    assert (code, error["code"]) == (2, "not_found")
+    assert "resolving 'no-such-branch'" in error["message"]
+
+
+def _commit_all(tree: Path, configuration: str) -> None:
+    (tree / "shipline.yaml").write_text(configuration)
+    _git(tree, "add", ".")
+    _git(tree, "commit", "-q", "-m", "feat: a pipeline")
+
+
 def test_check_is_quick_as_a_program(tree: Path) -> None:
     """The promise is one second for a bad file of any kind; counted in processor time, as the machine is shared."""
     (tree / "shipline.yaml").write_text("a: &a [x, x]\nb: &b [*a, *a]\n")

@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from shipline.cli.main import main
+from tests.repositories import Content, Made, make_repository
 from tests.servers import control_documents as documents
 from tests.servers.control_api import TOKEN, ControlApi, control_api
 from tests.servers.control_documents import DIGEST, OTHER_PROMOTION, PROMOTION, RUN
@@ -206,6 +207,7 @@ def test_a_run_is_asked_for_with_what_was_typed(api: ControlApi, shipline: Shipl
         "only": ["unit"],
         "force": ["api"],
         "fail_fast": True,
+        "hotfix": False,
         "request": "push-17",
     }
     assert api.body("POST /projects")["location"] == str(Path.cwd().parent)
@@ -352,7 +354,7 @@ def test_a_promotions_state_is_its_exit_code(api: ControlApi, shipline: Shipline
     api.answers[f"GET /promotions/{PROMOTION}"] = [documents.promotion("RollingOut"), documents.promotion(state)]
     ended = shipline("promote", "main", "--to", "staging", "--replace", "--request", "r1", "--json")
     assert (ended.code, ended.document) == (code, documents.promotion(state))
-    asked = {"what": "main", "environment": "staging", "replace": True, "request": "r1"}
+    asked = {"what": "main", "environment": "staging", "kind": "change", "replace": True, "request": "r1"}
     assert api.body("POST /projects/shop/promotions") == asked
 
 
@@ -470,6 +472,35 @@ def test_logs_pass_through_and_follow_to_the_end(api: ControlApi, shipline: Ship
     assert ended.document == {"id": RUN, "step": "unit@api", "lines": ["one", "two", "three"]}
 
 
+def test_logs_of_a_whole_run_stand_under_their_steps_names_in_the_order_of_the_plan(
+    api: ControlApi, shipline: Shipline
+) -> None:
+    _write_logs(api)
+    lines = ["unit@api | one", "unit@api | two", "build:api | packed"]
+    assert shipline("logs", RUN).out.splitlines() == lines
+    assert shipline("logs", RUN, "--json").document == {"id": RUN, "step": None, "lines": lines}
+
+
+def test_following_a_whole_run_tells_each_line_once_and_ends_with_its_own_work(
+    api: ControlApi, shipline: Shipline
+) -> None:
+    sizes = _write_logs(api)
+    api.answers[f"GET /runs/{RUN}"] = [
+        documents.run("Running", logs=[], finished_at=None),
+        documents.run("Running", logs=sizes[:1], finished_at=None),
+        documents.run("Waiting", finished=False, logs=sizes, finished_at="2026-03-01T12:00:00Z"),
+    ]
+    lines = shipline("logs", RUN, "--follow").out.splitlines()
+    assert lines == ["unit@api | one", "build:api | packed", "unit@api | two"]
+
+
+def _write_logs(api: ControlApi) -> list[dict[str, object]]:
+    api.logs = {f"{RUN}/unit@api": b"one\ntwo", f"{RUN}/build:api": b"packed\n"}
+    sizes: list[dict[str, object]] = [{"name": "unit@api", "bytes": 7}, {"name": "build:api", "bytes": 7}]
+    api.answers[f"GET /runs/{RUN}"] = [documents.run("Completed", logs=sizes, finished_at="2026-03-01T12:00:00Z")]
+    return sizes
+
+
 @pytest.mark.usefixtures("api")
 def test_logs_of_what_does_not_exist_are_exit_2(shipline: Shipline) -> None:
     assert shipline("logs", RUN).code == 2
@@ -566,6 +597,54 @@ def test_a_project_may_be_named_by_slug_or_by_folder(
 
 
 # Errors
+
+
+@pytest.mark.parametrize("command", ["plan", "run"])
+@pytest.mark.parametrize(("content", "where"), [(None, ""), ("version: 1\nstepz: {}\n", "shipline.yaml:2:1")])
+def test_a_control_plane_that_runs_is_not_asked_about_a_wrong_configuration(
+    api: ControlApi,
+    shipline: Shipline,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    content: str | None,
+    where: str,
+) -> None:
+    _stand_in_a_repository(tmp_path, monkeypatch, {"shipline.yaml": content} if content else {"README.md": "hello"})
+    _record(api, tmp_path / "home", monkeypatch)
+    ended = shipline(command, "--json")
+    assert (ended.code, ended.document["error"]["where"], api.asked) == (2, where, [])
+
+
+def test_a_revision_that_only_a_running_control_plane_can_know_is_left_to_it(
+    api: ControlApi, shipline: Shipline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It keeps snapshots and commits that no work tree has any more; asking it about a known source changes nothing."""
+    folder = _stand_in_a_repository(tmp_path, monkeypatch, {"README.md": "hello"})
+    _record(api, tmp_path / "home", monkeypatch)
+    api.answers["GET /projects"] = [[]]
+    assert shipline("plan", "0" * 40).code == 2
+    assert [what for what, _, _ in api.asked] == ["GET /projects"]
+    api.answers |= {
+        "GET /projects": [[{**documents.PROJECT, "source": str(folder / ".git")}]],
+        "GET /projects/shop/plan": [documents.PLAN],
+        "GET /health": [{"ready": True}],
+    }
+    assert shipline("plan", "0" * 40, "--json").document == documents.PLAN
+
+
+def _stand_in_a_repository(folder: Path, monkeypatch: pytest.MonkeyPatch, files: dict[str, Content]) -> Path:
+    made = make_repository(folder, [Made(files)]).folder
+    monkeypatch.chdir(made)
+    return made
+
+
+def _record(api: ControlApi, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Make the server the control plane that runs for a home."""
+    monkeypatch.delenv("SHIPLINE_URL")
+    (home / "credentials").mkdir(parents=True)
+    (home / "credentials" / "api-token").write_text(TOKEN)
+    (home / "control.json").write_text(json.dumps({"url": api.url}))
 
 
 def test_outside_a_work_tree_nothing_is_asked(

@@ -4,11 +4,16 @@ The time is that of the processor, so that a busy machine does not decide.
 """
 
 import time
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from itertools import product
 
 import pytest
 
+from delivery import config_overlaps
 from delivery.config_reading import problems_as_text, read_configuration
 from delivery.errors import ConfigurationError
+from delivery.paths import matcher
 
 
 def refusal(content: bytes) -> ConfigurationError:
@@ -81,7 +86,8 @@ MEGABYTE = 1_000_000
     ],
 )
 def test_what_cannot_be_read_says_where_and_why(content: bytes, expected: str) -> None:
-    assert first(content) == f"shipline.yaml:{expected}"
+    problems = (f"{one.where}: {one.message} ({one.hint})" for one in refusal(content).problems)
+    assert f"shipline.yaml:{expected}" in problems
 
 
 def test_ten_megabytes_are_refused_before_they_are_parsed() -> None:
@@ -95,8 +101,22 @@ def test_a_yaml_bomb_is_refused_without_growing() -> None:
     lines = ["a0: &a0 [lol, lol]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
     error = refusal("\n".join(lines).encode())
-    assert error.problems[0].message == "alias '*a0' is not supported"
-    assert len(error.problems) == 81
+    assert [one.message for one in error.problems[:3]] == [
+        "missing key 'version'",
+        "unknown key 'a0'",
+        "unknown key 'a1'",
+    ]
+    assert error.problems[3].message == "alias '*a0' is not supported"
+    assert error.message.endswith("(and 91 more)")
+
+
+def _services(count: int, patterns: Callable[[int], Iterable[str]]) -> str:
+    """A file of services, each with these patterns."""
+    lines = (
+        f"  s{n}: {{paths: [{', '.join(map(repr, patterns(n)))}], build: {{command: x}}, run: {{command: y}}}}\n"
+        for n in range(count)
+    )
+    return "version: 1\nservices:\n" + "".join(lines)
 
 
 @pytest.mark.parametrize(
@@ -132,6 +152,63 @@ def test_hostile_files_are_refused_in_time(content: str) -> None:
     error = refusal(content.encode())
     assert len(error.problems) <= 101
     assert len(problems_as_text(error.problems)) < 100_000
+
+
+STARS = _services(180, lambda n: [f"{'*a' * 140}{n}x{k}" for k in range(18)])
+ALIKE = _services(190, lambda n: [f"a*{n}b*{k}c*d*" for k in range(90)])
+UNLIKE = _services(190, lambda n: [f"a*{n}b*{k}c*d*{n}" for k in range(90)])
+LITERAL = _services(200, lambda n: [f"p{n}/q{k}" for k in range(85)])
+CLASSES = _services(190, lambda n: [f"a[b-{chr(100 + k % 20)}]{n}*{k}" for k in range(90)])
+BESIDE = _services(200, lambda n: [f"**/{'a/**/' * 7}x{n}y{k}" for k in range(20)])
+
+
+@pytest.mark.parametrize(
+    ("content", "compared"),
+    [(STARS, 0), (ALIKE, 50), (UNLIKE, 20_000), (LITERAL, 0), (CLASSES, 0), (BESIDE, 1_500)],
+    ids=["stars", "alike", "unlike", "literal", "classes", "beside"],
+)
+def test_judging_patterns_is_bounded_however_many_there_are(
+    monkeypatch: pytest.MonkeyPatch, content: str, compared: int
+) -> None:
+    pairs, meet = [], config_overlaps._can_meet
+
+    def counted(one: tuple[str, ...], other: tuple[str, ...]) -> bool:
+        pairs.append((one, other))
+        return meet(one, other)
+
+    monkeypatch.setattr(config_overlaps, "_can_meet", counted)
+    began = time.process_time()
+    with suppress(ConfigurationError):
+        read_configuration(content.encode())
+    assert time.process_time() - began < 1
+    assert len(pairs) <= compared
+
+
+def test_patterns_that_are_too_wild_are_told_instead_of_being_tried() -> None:
+    assert first(STARS.encode()) == (
+        "shipline.yaml:3:16: services.s0.paths[0] has 140 wildcards, more than the 16 that are read "
+        "(write several simpler patterns)"
+    )
+    assert first(CLASSES.encode()) == (
+        "shipline.yaml:6:426: 17100 patterns use '?', '[' or a backslash, more than the 300 that are read "
+        "(use '*' or name folders)"
+    )
+
+
+def test_a_section_with_too_many_entries_is_one_problem_and_the_others_are_told_too() -> None:
+    steps = "".join(f"  s{n}: {{comand: x, neds: y}}\n" for n in range(4_500))
+    error = refusal(f"version: 1\nsteps:\n{steps}fail_fast: maybe\n".encode())
+    assert [(one.where, one.message) for one in error.problems] == [
+        ("shipline.yaml:2:1", "steps must not be longer than 300, and has 4500 entries"),
+        ("shipline.yaml:4503:12", "fail_fast must be true or false, got the text 'maybe'"),
+    ]
+
+
+def test_a_pattern_is_wrong_only_where_it_is_peculiar() -> None:
+    """Those without `?`, `[` and backslash are not tried, because each of them is a pattern."""
+    letters = ("a", "*", "**", "/", ".", "!", "#", " ", "-", "~")
+    for pattern in map("".join, product(letters, repeat=3)):
+        matcher((pattern,))
 
 
 def test_a_large_honest_file_is_read_in_time() -> None:

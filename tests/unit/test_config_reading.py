@@ -199,6 +199,51 @@ def test_wrong_values_are_told_in_plain_words(text: str, sentence: str, hint: st
     assert (problem.message, problem.hint) == (sentence, hint)
 
 
+def test_what_the_text_may_not_say_hides_no_other_problem() -> None:
+    text = """\
+        version: 1
+        steps: &all
+          unit: {comand: pytest, timeout_seconds: 1e999}
+          lint: {command: ruff, needs: [unti]}
+          lint: {comand: ruff}
+          slow: {command: !!str x, per: servce}
+        steps: {more: {}}
+        """
+    assert [(one.where, one.message) for one in refusal(text).problems] == [
+        ("shipline.yaml:3:10", "unknown key 'comand' in steps.unit"),
+        ("shipline.yaml:3:43", "number 1e999 is too large"),
+        ("shipline.yaml:4:33", "steps.lint.needs names step 'unti', which does not exist"),
+        ("shipline.yaml:5:3", "duplicate key 'lint', first given on line 4"),
+        ("shipline.yaml:6:19", "tag '!!str' is not supported"),
+        ("shipline.yaml:6:33", "steps.slow.per must be 'repository' or 'service', got the text 'servce'"),
+        ("shipline.yaml:7:1", "duplicate key 'steps', first given on line 2"),
+    ]
+
+
+def test_what_an_alias_stands_for_is_not_missed() -> None:
+    text = """\
+        version: 1
+        steps:
+          unit: &unit {command: pytest}
+          copy: *unit
+          merged: {<<: *unit, command: x}
+          lint: {command: ruff, needs: [copy, unti]}
+        """
+    assert [(one.where, one.message) for one in refusal(text).problems] == [
+        ("shipline.yaml:4:9", "alias '*unit' is not supported"),
+        ("shipline.yaml:5:16", "alias '*unit' is not supported"),
+    ]
+
+
+def test_a_secret_is_not_shown_by_a_fault_on_its_line() -> None:
+    error = refusal(step("{command: a, secrets: {TOKEN: hunter2}, command: b}"))
+    assert [one.message.split(",")[0] for one in error.problems] == [
+        "steps.unit.secrets.TOKEN must be a reference like 'secret:NAME'",
+        "duplicate key 'command'",
+    ]
+    assert "hunter2" not in problems_as_text(error.problems)
+
+
 def test_known_keys_are_listed_when_none_is_close_and_they_are_few() -> None:
     assert refusal(step("{command: a, reports: {foo: []}}")).hint == "known: coverage, junit, minimum_coverage"
 

@@ -21,11 +21,14 @@ _FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class GitRepository:
-    """Reads a bare mirror; keeps the trees of the commits asked for last, as a commit never changes."""
+    """Reads a bare mirror; keeps the trees of the commits asked for last, as a commit never changes.
 
-    def __init__(self, folder: Path) -> None:
+    With `personal` it reads a person's own work tree, where what they told git to trust counts.
+    """
+
+    def __init__(self, folder: Path, *, personal: bool = False) -> None:
         self._folder = folder
-        self._git = GitFolder(folder)
+        self._git = GitFolder(folder, personal)
         self._tree_of: Callable[[str], tuple[reading.TreeEntry, ...]] = lru_cache(maxsize=8)(self._read_tree)
 
     def resolve(self, name: str) -> Revision:

@@ -1,21 +1,18 @@
 """Runs: asking for one, looking at it, its logs, retry and abort."""
 
 from dataclasses import replace
-from pathlib import Path
 
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from delivery.connections import Connections
-from delivery.errors import ConfigurationError
 from delivery.gate import Verdict
-from delivery.promoting.turn import read_promotions
 from delivery.run import RunState
 from delivery.running.work import read_run
 from shipline.control.access import Acting, Caller, Ports, Project
 from shipline.control.answers import require
 from shipline.control.planning import Asked, start_run
 from shipline.control.run_documents import run_document
+from shipline.control.run_logs import find_log
 
 router = APIRouter(tags=["runs"])
 MOST_LOG_BYTES = 256 * 1024
@@ -59,7 +56,7 @@ def show(run: str, acting: Acting) -> dict[str, JsonValue]:
 @router.get("/runs/{run}/logs")
 def logs(run: str, ports: Ports, step: str | None = None, offset: int = 0) -> Response:
     """A piece of a log from a byte on; headers say where the next begins and whether it ends there."""
-    file, finished = _log(ports, run, step)
+    file, finished = find_log(ports, run, step)
     content = b""
     if file.is_file():
         with file.open("rb") as log:
@@ -93,18 +90,3 @@ def abort(run: str, body: Reason, acting: Acting, caller: Caller) -> dict[str, J
     asked = replace(found, abort_requested=f"aborted by {caller.subject}: {body.reason}")
     ports.operations.save("runs", run, found.project, asked.document())
     return run_document(acting, asked)
-
-
-def _log(ports: Connections, run: str, step: str | None) -> tuple[Path, bool]:
-    """The log file of a step of a run, or of a promotion, and whether nothing is added any more."""
-    promotions = read_promotions(ports, id=run)
-    if promotions:
-        return ports.home.run_logs(promotions[0].id) / "promotion.log", promotions[0].phase.final
-    found = read_run(ports, run)
-    if step is None:
-        return ports.home.run_logs(run) / "run.log", found.verified_at is not None
-    if "/" in step or step.startswith("."):
-        raise ConfigurationError(f"reading the log of step '{step}': that is no step's name")
-    document = ports.operations.load("steps", f"{run}/{step}")
-    ended = found.verified_at is not None or (document is not None and document.get("state") != "Running")
-    return ports.home.run_logs(run) / f"{step}.log", ended

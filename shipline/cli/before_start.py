@@ -1,0 +1,58 @@
+"""What a plan or run is about, looked at here: nothing is started or registered for what would be refused."""
+
+import os
+from pathlib import Path
+
+from delivery.errors import DeliveryError, NotFoundError
+from shipline.cli.configure import configuration_content
+from shipline.cli.session import Session, recorded_address
+
+
+def check_before_start(session: Session, revision: str | None, *, base: str | None, dirty: bool) -> None:
+    """ConfigurationError for what a work tree cannot be planned from; a remote control plane looks for itself."""
+    if os.environ.get("SHIPLINE_URL") or session.tree is None:
+        return
+    _check_history(session.tree, base)
+    try:
+        commit = None if dirty else _commit(session.tree, revision or "HEAD")
+    except NotFoundError:
+        if _may_be_known_there(session, session.tree):
+            return
+        raise
+    _check_configuration(session.tree, commit)
+
+
+def _check_history(tree: Path, base: str | None) -> None:
+    from delivery.adapters.git import require_history
+    from delivery.adapters.git.location import resolve
+
+    require_history(tree)
+    if base is not None:
+        resolve(tree, base)
+
+
+def _check_configuration(tree: Path, commit: str | None) -> None:
+    from delivery.config_reading import read_configuration
+
+    read_configuration(configuration_content(tree, commit))
+
+
+def _commit(tree: Path, name: str) -> str:
+    from delivery.adapters.git import GitRepository
+
+    return GitRepository(tree, personal=True).resolve(name).commit
+
+
+def _may_be_known_there(session: Session, tree: Path) -> bool:
+    """Whether a control plane that runs has this source: its mirror keeps what no work tree has any more."""
+    from delivery.adapters.git import identify
+    from shipline.cli.client import Client
+
+    recorded = recorded_address(session.home)
+    if recorded is None:
+        return False
+    try:
+        projects = Client(recorded, seconds=5).get("/projects")
+    except DeliveryError:
+        return False
+    return identify(tree).source in {one["source"] for one in projects}
