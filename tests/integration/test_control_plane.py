@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import httpx
@@ -14,11 +15,14 @@ import psutil
 import pytest
 
 from delivery.adapters import processes
+from delivery.adapters.local import stop_environments
+from delivery.adapters.local.data_plane import DataPlane
 from delivery.errors import PermanentError
 from delivery.home import Home
 from shipline.control import lifecycle
 from shipline.control.lifecycle import ControlPlaneState
 from shipline.control.state import read_state
+from tests.servers.local_lab import CLIENT, LocalLab, roll_out
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 _MAXIMUM_BYTES = 450_000_000
@@ -46,6 +50,12 @@ def health(home: Home) -> dict[str, object]:
     answer = httpx.get(f"{read_state(home).url}/api/v1/health", trust_env=False, timeout=10)
     document: dict[str, object] = answer.json()
     return document
+
+
+def is_served(url: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return CLIENT.get(url).status_code == httpx.codes.OK
+    return False
 
 
 def processes_of(home: Home) -> list[psutil.Process]:
@@ -113,6 +123,18 @@ def test_a_killed_component_is_restarted(home: Home, running: ControlPlaneState,
         lambda: pids(home).get(name, killed) != killed and health(home)["ready"] is True, _RESTART_SECONDS
     )
     assert restarted
+
+
+def test_deployed_services_are_served_again_with_nobody_asking(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    lab = LocalLab(home)
+    seen = roll_out(lab.deployer(), lab.candidate("one"), 1)
+    supervisor = DataPlane(home).supervisor()
+    assert supervisor
+    os.kill(supervisor.pid, signal.SIGKILL)
+    os.kill(seen.instances[0].process_id or 0, signal.SIGKILL)
+    assert processes.wait_until(lambda: is_served(seen.addresses["web"]), _RESTART_SECONDS)
+    stop_environments(home)
 
 
 def test_after_a_kill_the_next_up_adopts_what_runs(home: Home, running: ControlPlaneState) -> None:
