@@ -3,6 +3,7 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -50,6 +51,21 @@ def health(home: Home) -> dict[str, object]:
     answer = httpx.get(f"{read_state(home).url}/api/v1/health", trust_env=False, timeout=10)
     document: dict[str, object] = answer.json()
     return document
+
+
+def taken(url: str) -> socket.socket:
+    """Somebody who has the port now, as soon as it can be had."""
+    address = ("127.0.0.1", int(url.rpartition(":")[2]))
+    while True:
+        with suppress(OSError):
+            return socket.create_server(address)
+
+
+def all_moved(home: Home, prefect_url: str) -> bool:
+    """Whether Prefect is elsewhere, and the worker asks there."""
+    elsewhere, worker = read_state(home).prefect_url, read_state(home).components.get("worker")
+    asked = processes.environment(worker).get("PREFECT_API_URL") if worker else None
+    return elsewhere != prefect_url and asked == f"{elsewhere}/api" and health(home)["ready"] is True
 
 
 def is_served(url: str) -> bool:
@@ -146,6 +162,27 @@ def test_after_a_kill_the_next_up_adopts_what_runs(home: Home, running: ControlP
     again = lifecycle.up(home)
     assert again.started
     assert (again.url, again.prefect_url, pids(home)) == (running.url, running.prefect_url, before)
+
+
+def test_a_killed_prefect_whose_port_is_taken_moves_and_the_worker_follows(
+    home: Home, running: ControlPlaneState
+) -> None:
+    os.kill(pids(home)["prefect"], signal.SIGKILL)
+    with taken(running.prefect_url):
+        assert processes.wait_until(lambda: all_moved(home, running.prefect_url), _RESTART_SECONDS), health(home)
+
+
+def test_a_prefect_that_died_with_the_control_plane_moves_when_its_port_is_taken(
+    home: Home, running: ControlPlaneState
+) -> None:
+    control, before = read_state(home).process, pids(home)
+    assert control
+    for pid in (control.pid, before["prefect"]):
+        os.kill(pid, signal.SIGKILL)
+    assert processes.wait_until(lambda: not processes.alive(control), 10)
+    with taken(running.prefect_url):
+        lifecycle.up(home)
+        assert processes.wait_until(lambda: all_moved(home, running.prefect_url), _RESTART_SECONDS), health(home)
 
 
 def test_down_stops_also_what_a_killed_control_plane_left(home: Home, running: ControlPlaneState) -> None:
