@@ -26,6 +26,7 @@ _WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
 """Of the caller's environment: settings of another Prefect, our administrator's database, and what changes imports."""
 _BEAT_SECONDS = 20.0
 _API_URL = "PREFECT_API_URL"
+_DATABASE_URL = "PREFECT_API_DATABASE_CONNECTION_URL"
 PYTHON = (sys.executable, "-I")
 """Isolated: nothing of the folder that somebody stands in, or of their environment, is imported."""
 
@@ -79,6 +80,7 @@ class PrefectServer:
             launch=self._launch,
             ready=self._ready,
             url=lambda: self.address.url,
+            outdated=lambda server: _told_otherwise(server, _DATABASE_URL, read_urls(self.home).prefect),
             needs=needs,
         )
 
@@ -98,7 +100,7 @@ class PrefectServer:
 
     def _settings(self) -> dict[str, str]:
         return {
-            "PREFECT_API_DATABASE_CONNECTION_URL": read_urls(self.home).prefect,
+            _DATABASE_URL: read_urls(self.home).prefect,
             "PREFECT_SERVER_API_AUTH_STRING": prefect_auth(self.home),
             "PREFECT_SERVER_UI_API_URL": "/api",  # relative: the pages work behind any address
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -137,7 +139,7 @@ class Worker:
             version("prefect"),
             launch=self._launch,
             ready=self._ready,
-            outdated=lambda worker: _asks_elsewhere(worker, self.prefect_url()),
+            outdated=lambda worker: _told_otherwise(worker, _API_URL, f"{self.prefect_url()}/api"),
             needs=needs,
             stop_grace_seconds=25.0,
         )
@@ -162,9 +164,9 @@ class Worker:
         return self.home.root / "worker.beat"
 
 
-def _asks_elsewhere(worker: ProcessIdentity, prefect_url: str) -> bool:
-    """Also one that was adopted: what it asks was settled at its launch."""
-    return environment(worker).get(_API_URL) not in {None, f"{prefect_url}/api"}
+def _told_otherwise(process: ProcessIdentity, name: str, address: str) -> bool:
+    """Whether the address that it was given at its launch is another one by now; also of one that was adopted."""
+    return environment(process).get(name) not in {None, address}
 
 
 def database_component(home: Home, settings: ControlSettings) -> Component | None:

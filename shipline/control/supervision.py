@@ -181,7 +181,7 @@ class Supervisor:
         if identity is None:
             return kept.message
         while await asyncio.to_thread(processes.alive, identity):
-            if await asyncio.to_thread(kept.component.outdated, identity):
+            if await asyncio.to_thread(_outdated, kept.component, identity):
                 await asyncio.to_thread(stop_component, kept.component, identity)
                 return "what it was started with has changed"
             answers = await asyncio.to_thread(_answers, kept.component)
@@ -234,6 +234,13 @@ def _answers(component: Component) -> bool:
     try:
         return component.ready()
     except Exception:  # noqa: BLE001  # as above; what cannot be asked does not answer
+        return False
+
+
+def _outdated(component: Component, identity: ProcessIdentity) -> bool:
+    try:
+        return component.outdated(identity)
+    except Exception:  # noqa: BLE001  # as above; what cannot be asked goes on
         return False
 
 

@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
@@ -18,6 +19,7 @@ import pytest
 from delivery.adapters import processes
 from delivery.adapters.local import stop_environments
 from delivery.adapters.local.data_plane import DataPlane
+from delivery.adapters.postgresql.urls import read_urls
 from delivery.errors import PermanentError
 from delivery.home import Home
 from shipline.control import lifecycle
@@ -55,7 +57,7 @@ def health(home: Home) -> dict[str, object]:
 
 def taken(url: str) -> socket.socket:
     """Somebody who has the port now, as soon as it can be had."""
-    address = ("127.0.0.1", int(url.rpartition(":")[2]))
+    address = ("127.0.0.1", int(urlsplit(url).port or 0))
     while True:
         with suppress(OSError):
             return socket.create_server(address)
@@ -68,10 +70,29 @@ def all_moved(home: Home, prefect_url: str) -> bool:
     return elsewhere != prefect_url and asked == f"{elsewhere}/api" and health(home)["ready"] is True
 
 
+def prefect_asks_the_database(home: Home) -> bool:
+    """Where that is now."""
+    prefect = read_state(home).components.get("prefect")
+    asked = processes.environment(prefect).get("PREFECT_API_DATABASE_CONNECTION_URL") if prefect else None
+    return asked == read_urls(home).prefect and health(home)["ready"] is True
+
+
 def is_served(url: str) -> bool:
     with suppress(httpx.HTTPError):
         return CLIENT.get(url).status_code == httpx.codes.OK
     return False
+
+
+def health_of(home: Home, name: str) -> dict[str, object]:
+    components = health(home)["components"]
+    assert isinstance(components, list)
+    return next(one for one in components if one["name"] == name)
+
+
+def projects(home: Home) -> httpx.Response:
+    token = (home.credentials / "api-token").read_text().strip()
+    url, with_token = f"{read_state(home).url}/api/v1/projects", {"Authorization": f"Bearer {token}"}
+    return httpx.get(url, headers=with_token, trust_env=False, timeout=60)
 
 
 def processes_of(home: Home) -> list[psutil.Process]:
@@ -124,9 +145,7 @@ def test_memory_stays_within_the_budget(home: Home, running: ControlPlaneState) 
 
 def test_the_api_wants_its_token_and_prefect_its_own(home: Home, running: ControlPlaneState) -> None:
     assert httpx.get(f"{running.url}/api/v1/projects", trust_env=False).status_code == 401
-    token = (home.credentials / "api-token").read_text().strip()
-    with_token = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(f"{running.url}/api/v1/projects", headers=with_token, trust_env=False).json() == []
+    assert projects(home).json() == []
     assert httpx.get(f"{running.prefect_url}/api/flow_runs/count", trust_env=False).status_code == 401
 
 
@@ -183,6 +202,18 @@ def test_a_prefect_that_died_with_the_control_plane_moves_when_its_port_is_taken
     with taken(running.prefect_url):
         lifecycle.up(home)
         assert processes.wait_until(lambda: all_moved(home, running.prefect_url), _RESTART_SECONDS), health(home)
+
+
+def test_a_killed_database_whose_port_is_taken_moves_and_the_api_follows(
+    home: Home, running: ControlPlaneState
+) -> None:
+    before = health_of(home, "postgresql")["url"]
+    os.kill(pids(home)["postgresql"], signal.SIGKILL)
+    with taken(str(before)):
+        assert processes.wait_until(lambda: health_of(home, "postgresql")["url"] != before, _RESTART_SECONDS)
+        assert processes.wait_until(lambda: projects(home).status_code == httpx.codes.OK, _RESTART_SECONDS)
+        assert processes.wait_until(lambda: prefect_asks_the_database(home), _RESTART_SECONDS), health(home)
+    assert running.url == read_state(home).url
 
 
 def test_down_stops_also_what_a_killed_control_plane_left(home: Home, running: ControlPlaneState) -> None:
