@@ -6,10 +6,19 @@ from pathlib import Path
 
 import platformdirs
 
+from delivery.errors import ConfigurationError
+
+_LONGEST = 200
+"""Characters of a name: file systems take 255 bytes, and something is added."""
+
 
 @dataclass(frozen=True, slots=True)
 class Home:
-    """Paths under `SHIPLINE_HOME`. Nothing here touches the disk."""
+    """Paths under `SHIPLINE_HOME`. Nothing here touches the disk.
+
+    ConfigurationError for a name that would lead out of its folder; whether it is a good name is asked where it is
+    given (`delivery.config.Name`), and older ones in the ledger stay.
+    """
 
     root: Path
 
@@ -46,11 +55,11 @@ class Home:
 
     def run_logs(self, run: str) -> Path:
         """Logs of one run: a file per step, and one per promotion."""
-        return self.root / "logs" / "runs" / run
+        return self.root / "logs" / "runs" / _part(run)
 
     def source(self, project: str) -> Path:
         """Bare mirror of a project's source repository."""
-        return self.root / "sources" / f"{project}.git"
+        return self.root / "sources" / f"{_part(project)}.git"
 
     @property
     def artifacts(self) -> Path:
@@ -84,4 +93,11 @@ class Home:
 
     def environment(self, project: str, environment: str) -> Path:
         """Desired and observed state, unpacked artifacts, router files and logs of one environment."""
-        return self.data_plane / project / environment
+        return self.data_plane / _part(project) / _part(environment)
+
+
+def _part(name: str) -> str:
+    """The name as one folder of a path."""
+    if not name.strip(".") or "/" in name or "\0" in name or len(name) > _LONGEST:
+        raise ConfigurationError(f"looking for the files of {name[:_LONGEST]!r}: that is no name")
+    return name

@@ -2,7 +2,7 @@
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from itertools import count
 from typing import Any
@@ -40,17 +40,19 @@ class PrefectPlacement:
 
     def __init__(
         self,
-        api_url: str,
+        api_url: str | Callable[[], str],
         auth_string: str,
         ui_url: str | None = None,
         flows: Sequence[PlacedFlow] = PLACED_FLOWS,
     ) -> None:
-        """`api_url` ends in `/api`; `auth_string` is `user:password`; `ui_url` is where people's browsers look."""
+        """`auth_string` is `user:password`; `ui_url` is where people's browsers look.
+
+        `api_url` ends in `/api`; a function is asked for it each time, since the server may move.
+        """
         user, _, password = auth_string.partition(":")
-        self._http = httpx.Client(
-            base_url=api_url, auth=(user, password) if auth_string else None, timeout=30.0, trust_env=False
-        )
-        self._ui_url = (ui_url or api_url.removesuffix("/api")).rstrip("/")
+        self._http = httpx.Client(auth=(user, password) if auth_string else None, timeout=30.0, trust_env=False)
+        self._api_url = api_url if callable(api_url) else lambda: api_url
+        self._ui_url = ui_url
         self._flows = flows
         self._deployments: dict[str, str] = {}
 
@@ -114,7 +116,8 @@ class PrefectPlacement:
 
     def url(self, flow_run: str) -> str:
         """Its page, for people: of the pages that ask a stranger to sign in first; the older ones say "not found"."""
-        return f"{self._ui_url}/v2/runs/flow-run/{flow_run}"
+        pages = (self._ui_url or self._api_url().removesuffix("/api")).rstrip("/")
+        return f"{pages}/v2/runs/flow-run/{flow_run}"
 
     def history(self, project: str) -> Iterator[Row]:
         """Every flow run of a project, oldest first: `{id, flow, parameters, state, message, started_at, ended_at}`."""
@@ -177,7 +180,7 @@ class PrefectPlacement:
     ) -> tuple[httpx.Response | None, str]:
         """An answer that says something about the request, or why there is none."""
         try:
-            answer = self._http.request(method, path, json=body)
+            answer = self._http.request(method, f"{self._api_url()}{path}", json=body)
         except httpx.TransportError as error:
             return None, str(error) or type(error).__name__
         if answer.status_code in _UNAVAILABLE:

@@ -1,6 +1,7 @@
 """The embedded default: every port on this machine, below one home."""
 
 from datetime import UTC, datetime
+from functools import partial
 
 from delivery.adapters.encrypted_secrets import EncryptedSecrets
 from delivery.adapters.git import GitRepository
@@ -23,8 +24,9 @@ class SystemClock:
 
 
 def connect(home: Home) -> Connections:
-    """Every port of a home. Nothing is started; PostgreSQL is reached when it is first asked."""
-    url, steps, artifacts = application_url(home), local_step_ports(home), OciLayoutStore(home.artifacts)
+    """Every port of a home. Nothing is started; PostgreSQL is reached, where it is then, when it is first asked."""
+    url = partial(application_url, home)
+    steps, artifacts = local_step_ports(home), OciLayoutStore(home.artifacts)
     return Connections(
         home=home,
         clock=SystemClock(),

@@ -91,6 +91,15 @@ def alive(identity: ProcessIdentity) -> bool:
         return False
 
 
+def environment(identity: ProcessIdentity) -> Mapping[str, str]:
+    """What the process was started with; empty when it is gone or somebody else's."""
+    try:
+        process = psutil.Process(identity.pid)
+        return process.environ() if _same(process, identity) else {}
+    except (psutil.Error, OSError):
+        return {}
+
+
 def exit_code(identity: ProcessIdentity) -> int | None:
     """How a process that this process started ended (minus the signal's number); None when unknown or running."""
     return _reap(identity.pid)

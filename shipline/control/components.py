@@ -5,7 +5,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
@@ -15,16 +15,18 @@ from urllib.parse import urlsplit
 
 from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
 from delivery.adapters.postgresql.urls import read_urls, write_urls
-from delivery.adapters.processes import Launch, ProcessIdentity, identify
+from delivery.adapters.processes import Launch, ProcessIdentity, environment, identify
 from delivery.errors import NotFoundError
 from delivery.home import Home
 from shipline.control.credentials import prefect_auth
-from shipline.control.settings import ControlSettings
+from shipline.control.settings import ControlSettings, PrefectAddress
 from shipline.control.supervision import Component
 
 _WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
 """Of the caller's environment: settings of another Prefect, our administrator's database, and what changes imports."""
 _BEAT_SECONDS = 20.0
+_API_URL = "PREFECT_API_URL"
+_DATABASE_URL = "PREFECT_API_DATABASE_CONNECTION_URL"
 PYTHON = (sys.executable, "-I")
 """Isolated: nothing of the folder that somebody stands in, or of their environment, is imported."""
 LEAN = (*PYTHON, "-OO")
@@ -70,24 +72,26 @@ class PrefectServer:
     """Prefect's API, pages and services in one process, on a database of its own."""
 
     home: Home
-    port: int
-
-    @property
-    def url(self) -> str:
-        """Of its pages; the API is below `/api`."""
-        return f"http://127.0.0.1:{self.port}"
+    address: PrefectAddress
 
     def component(self, needs: tuple[str, ...]) -> Component:
         """To supervise."""
         return Component(
-            "prefect", version("prefect"), launch=self._launch, ready=self._ready, url=lambda: self.url, needs=needs
+            "prefect",
+            version("prefect"),
+            launch=self._launch,
+            ready=self._ready,
+            url=lambda: self.address.url,
+            outdated=lambda server: _told_otherwise(server, _DATABASE_URL, read_urls(self.home).prefect),
+            needs=needs,
         )
 
     def _launch(self) -> Launch:
         from delivery.adapters.postgresql.provision import restore_prefect_database
 
         restore_prefect_database(read_urls(self.home))
-        server = ("--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", str(self.port))
+        port = str(self.address.choose())
+        server = ("--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", port)
         quiet = ("--log-level", "warning", "--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5")
         return Launch(
             (*LEAN, "-m", "uvicorn", *server, *quiet),
@@ -98,7 +102,7 @@ class PrefectServer:
 
     def _settings(self) -> dict[str, str]:
         return {
-            "PREFECT_API_DATABASE_CONNECTION_URL": read_urls(self.home).prefect,
+            _DATABASE_URL: read_urls(self.home).prefect,
             "PREFECT_SERVER_API_AUTH_STRING": prefect_auth(self.home),
             "PREFECT_SERVER_UI_API_URL": "/api",  # relative: the pages work behind any address
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
@@ -112,7 +116,7 @@ class PrefectServer:
 
     def _ready(self) -> bool:
         login = base64.b64encode(prefect_auth(self.home).encode()).decode()
-        connection = HTTPConnection("127.0.0.1", self.port, timeout=3)
+        connection = HTTPConnection("127.0.0.1", self.address.port, timeout=3)
         try:
             connection.request("GET", "/api/ready", headers={"Authorization": f"Basic {login}"})
             return connection.getresponse().status == HTTPStatus.OK
@@ -127,7 +131,8 @@ class Worker:
     """The process that starts flow runs."""
 
     home: Home
-    prefect_url: str
+    prefect_url: Callable[[], str]
+    """Asked at each launch: the server may have moved to another port."""
 
     def component(self, needs: tuple[str, ...]) -> Component:
         """To supervise. It gets time to stop flow runs, whose processes must not outlive it."""
@@ -136,6 +141,7 @@ class Worker:
             version("prefect"),
             launch=self._launch,
             ready=self._ready,
+            outdated=lambda worker: _told_otherwise(worker, _API_URL, f"{self.prefect_url()}/api"),
             needs=needs,
             stop_grace_seconds=25.0,
         )
@@ -146,7 +152,7 @@ class Worker:
             (*LEAN, "-m", "deployments.worker", str(self._beat)),
             self.home.root,
             self.home.control_logs / "worker.log",
-            {**component_environment(self.home), **prefect_client_settings(self.home, self.prefect_url)},
+            {**component_environment(self.home), **prefect_client_settings(self.home, self.prefect_url())},
         )
 
     def _ready(self) -> bool:
@@ -158,6 +164,11 @@ class Worker:
     @property
     def _beat(self) -> Path:
         return self.home.root / "worker.beat"
+
+
+def _told_otherwise(process: ProcessIdentity, name: str, address: str) -> bool:
+    """Whether the address that it was given at its launch is another one by now; also of one that was adopted."""
+    return environment(process).get(name) not in {None, address}
 
 
 def database_component(home: Home, settings: ControlSettings) -> Component | None:
@@ -198,7 +209,7 @@ def component_environment(home: Home) -> dict[str, str]:
 def prefect_client_settings(home: Home, prefect_url: str) -> Mapping[str, str]:
     """Environment variables with which Prefect's client, and so every flow run, finds our server."""
     return {
-        "PREFECT_API_URL": f"{prefect_url}/api",
+        _API_URL: f"{prefect_url}/api",
         "PREFECT_API_AUTH_STRING": prefect_auth(home),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_API_TLS_INSECURE_SKIP_VERIFY": "true",  # plain HTTP on loopback: saves a TLS context per client

@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from fastapi import FastAPI
@@ -33,7 +34,7 @@ async def open_api(plane: ControlPlane, door: Door, settings: ControlSettings) -
     control = await _connected(plane, settings)
     door.application = create_app(control, api_token(plane.home), plane.health)
     plane.opened = True
-    await asyncio.to_thread(_start_environments, plane.home)
+    await _tried("starting deployed services", partial(_start_environments, plane.home))
     await _dispatch(control)
 
 
@@ -59,15 +60,23 @@ async def _dispatch(control: Control) -> None:
         thorough = time.monotonic() - looked_thoroughly > _THOROUGH_SECONDS
         if thorough:
             looked_thoroughly = time.monotonic()
-        try:
-            await asyncio.to_thread(tick, control, thorough=thorough)
-            if thorough:
-                await asyncio.to_thread(_publish, control)
-        except DeliveryError as error:
-            _logger.warning("dispatching: %s", error.message)
-        except Exception:  # our own mistake in one tick must not take the control plane down
-            _logger.exception("dispatching")
+            await _tried("keeping deployed services", partial(_keep_environments, control.ports.home))
+        if await _tried("dispatching", partial(tick, control, thorough=thorough)) and thorough:
+            await _tried("publishing the ledger's heads", partial(_publish, control))
         await asyncio.sleep(_DISPATCH_SECONDS)
+
+
+async def _tried(doing: str, act: Callable[[], None]) -> bool:
+    """Whether it went well: trouble with one thing must neither end the control plane nor keep the next one off."""
+    try:
+        await asyncio.to_thread(act)
+    except DeliveryError as error:
+        _logger.warning("%s: %s", doing, error.message)
+    except Exception:  # our own mistake
+        _logger.exception("%s", doing)
+    else:
+        return True
+    return False
 
 
 def _publish(control: Control) -> None:
@@ -95,7 +104,11 @@ def _start_environments(home: Home) -> None:
     """After a reboot; what runs already goes on."""
     from delivery.adapters.local import start_environments
 
-    try:
-        start_environments(home)
-    except DeliveryError as error:
-        _logger.warning("starting deployed services: %s", error.message)
+    start_environments(home)
+
+
+def _keep_environments(home: Home) -> None:
+    """Deployed services have nobody else who would start their dead supervisor again."""
+    from delivery.adapters.local import keep_environments
+
+    keep_environments(home)

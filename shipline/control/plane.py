@@ -29,7 +29,6 @@ class ControlPlane:
 
     home: Home
     url: str
-    prefect_url: str
     flow_runs: PrefectPlacement
     supervisor: Supervisor
     pid: int

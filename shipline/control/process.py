@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 
 # With SQLAlchemy, before any thread starts: two that import it at once may each see half of it.
 import delivery.adapters.postgresql.provision  # noqa: F401
-from delivery.adapters.processes import ProcessIdentity, identify
+from delivery.adapters.processes import ProcessIdentity, alive, identify
 from delivery.errors import ConfigurationError
 from delivery.home import Home
 from deployments.flow_processes import end_flow_processes, flow_processes
@@ -23,7 +23,7 @@ from shipline.control.credentials import api_token, prefect_auth
 from shipline.control.door import Door, starting
 from shipline.control.opening import open_api
 from shipline.control.plane import ControlPlane
-from shipline.control.settings import ControlSettings, free_port, listen
+from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen
 from shipline.control.state import ControlState, read_state, write_state
 from shipline.control.supervision import Supervisor
 
@@ -62,8 +62,7 @@ class _Server(uvicorn.Server):
 def _opening_state(earlier: ControlState, settings: ControlSettings, listening: socket.socket) -> ControlState:
     """Addresses of this start; those of processes that are adopted stay."""
     port = listening.getsockname()[1]
-    adopted = earlier.ports.get("prefect") if "prefect" in earlier.components else None
-    prefect_port = adopted or free_port(settings.prefect_port, earlier.ports.get("prefect"))
+    prefect_port = _adopted_port(earlier) or free_port(settings.prefect_port, earlier.ports.get("prefect"))
     return ControlState(
         process=identify(os.getpid()),
         url=f"http://{settings.host}:{port}",
@@ -73,24 +72,30 @@ def _opening_state(earlier: ControlState, settings: ControlSettings, listening: 
     )
 
 
+def _adopted_port(earlier: ControlState) -> int | None:
+    """Where an earlier Prefect listens that still runs; a record alone says nothing."""
+    prefect = earlier.components.get("prefect")
+    return earlier.ports.get("prefect") if prefect and alive(prefect) else None
+
+
 def _plane(home: Home, settings: ControlSettings, state: ControlState) -> ControlPlane:
     api_token(home)
-    prefect = PrefectServer(home, state.ports["prefect"])
+    address = PrefectAddress(state.ports["prefect"], settings.prefect_port)
     database = database_component(home, settings)
     components = [
         *([database] if database else []),
-        prefect.component(needs=(database.name,) if database else ()),
-        Worker(home, prefect.url).component(needs=(database.name,) if database else ()),
+        PrefectServer(home, address).component(needs=(database.name,) if database else ()),
+        Worker(home, lambda: address.url).component(needs=(database.name,) if database else ()),
     ]
 
     def remember(running: Mapping[str, ProcessIdentity]) -> None:
-        write_state(home, replace(state, components=running))
+        ports = {**state.ports, "prefect": address.port}
+        write_state(home, replace(state, components=running, prefect_url=address.url, ports=ports))
 
     return ControlPlane(
         home=home,
         url=str(state.url),
-        prefect_url=prefect.url,
-        flow_runs=PrefectPlacement(f"{prefect.url}/api", prefect_auth(home)),
+        flow_runs=PrefectPlacement(lambda: f"{address.url}/api", prefect_auth(home)),
         supervisor=Supervisor(components, state.components, remember),
         pid=os.getpid(),
     )
@@ -118,7 +123,7 @@ async def _run(home: Home, settings: ControlSettings, state: ControlState, liste
         task.cancel()
     kept = await asyncio.gather(opening, supervising, return_exceptions=True)
     await _stop(plane)
-    write_state(home, ControlState(ports=state.ports))
+    write_state(home, ControlState(ports=read_state(home).ports))
     for problem in (*served, *kept):
         if isinstance(problem, Exception):
             raise problem

@@ -3,13 +3,18 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from delivery.actor import Actor
 from delivery.adapters.git import SourceMirror, identify, is_url, require_history
+from delivery.config import Name
 from delivery.connections import Connections
 from delivery.errors import ConfigurationError
 from delivery.ledger import Draft
+
+_NAME: TypeAdapter[str] = TypeAdapter(Name)
+_SHOWN = 60
+"""Characters of a bad name that are told."""
 
 
 def register(connections: Connections, location: str, slug: str | None, actor: Actor) -> dict[str, JsonValue]:
@@ -17,6 +22,8 @@ def register(connections: Connections, location: str, slug: str | None, actor: A
 
     A known project that is found in another place is read from there from then on.
     """
+    if slug is not None:
+        _require_name(slug)
     identity = identify(location)
     if not is_url(location):
         require_history(location)
@@ -49,6 +56,18 @@ def fetch(connections: Connections, project: str) -> tuple[SourceMirror, str]:
     return mirror, location
 
 
+def _require_name(slug: str) -> None:
+    """The slug becomes a folder, a Prefect tag and a part of addresses, and can never leave the ledger again."""
+    try:
+        _NAME.validate_python(slug)
+    except ValidationError as error:
+        shown = slug if len(slug) <= _SHOWN else f"{slug[:_SHOWN]}..."
+        raise ConfigurationError(
+            f"registering a project as {shown!r}: that is no name",
+            hint="a name has lower-case letters, digits and inner hyphens, at most 40 characters",
+        ) from error
+
+
 def _free_slug(connections: Connections, wanted: str) -> str:
     taken = {str(row["slug"]) for row in connections.ledger.rows("projects")}
     return next(name for name in _candidates(wanted) if name not in taken)
@@ -56,4 +75,4 @@ def _free_slug(connections: Connections, wanted: str) -> str:
 
 def _candidates(wanted: str) -> Iterator[str]:
     yield wanted
-    yield from (f"{wanted[:36]}-{number}" for number in range(2, 10_000))
+    yield from (f"{wanted[: 39 - len(str(number))]}-{number}" for number in range(2, 10_000))

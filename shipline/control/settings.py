@@ -62,6 +62,30 @@ def free_port(wanted: int | None, remembered: int | None) -> int:
     raise TransientError("looking for a free port on 127.0.0.1: there is none")
 
 
+class PrefectAddress:
+    """Where Prefect's server listens: chosen anew for each of its starts, since somebody may have the port by then."""
+
+    def __init__(self, port: int, wanted: int | None = None) -> None:
+        """`port` is that of a server which runs already, or the one to try first; `wanted` allows no other."""
+        self.port = port
+        self._wanted = wanted
+
+    @property
+    def url(self) -> str:
+        """Of its pages; the API is below `/api`."""
+        return f"http://127.0.0.1:{self.port}"
+
+    def choose(self) -> int:
+        """The port of the start that follows; ConfigurationError when the one asked for is taken."""
+        if self._wanted and free_port(None, self._wanted) != self._wanted:
+            raise ConfigurationError(
+                f"starting Prefect: port {self._wanted} (SHIPLINE_PREFECT_PORT) is taken",
+                hint="end what listens there or choose another port: SHIPLINE_PREFECT_PORT",
+            )
+        self.port = free_port(self._wanted, self.port)
+        return self.port
+
+
 def _port(environment: Mapping[str, str], name: str) -> int | None:
     text = environment.get(name)
     if not text:

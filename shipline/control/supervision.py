@@ -52,6 +52,8 @@ class Component:
     url: Callable[[], str | None] = lambda: None
     running: Callable[[], ProcessIdentity | None] = lambda: None
     """Who runs already, where the component itself can tell; otherwise the record does."""
+    outdated: Callable[[ProcessIdentity], bool] = lambda _: False
+    """Whether the one that runs was told at its launch what is no longer so: it is stopped and started anew."""
     needs: tuple[str, ...] = ()
     """Components that must be ready before it is started."""
     stop_signal: signal.Signals = signal.SIGTERM
@@ -179,6 +181,9 @@ class Supervisor:
         if identity is None:
             return kept.message
         while await asyncio.to_thread(processes.alive, identity):
+            if await asyncio.to_thread(_outdated, kept.component, identity):
+                await asyncio.to_thread(stop_component, kept.component, identity)
+                return "what it was started with has changed"
             answers = await asyncio.to_thread(_answers, kept.component)
             now = time.monotonic()
             if answers:
@@ -229,6 +234,13 @@ def _answers(component: Component) -> bool:
     try:
         return component.ready()
     except Exception:  # noqa: BLE001  # as above; what cannot be asked does not answer
+        return False
+
+
+def _outdated(component: Component, identity: ProcessIdentity) -> bool:
+    try:
+        return component.outdated(identity)
+    except Exception:  # noqa: BLE001  # as above; what cannot be asked goes on
         return False
 
 

@@ -3,22 +3,29 @@
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import httpx
 import psutil
 import pytest
 
 from delivery.adapters import processes
+from delivery.adapters.local import stop_environments
+from delivery.adapters.local.data_plane import DataPlane
+from delivery.adapters.postgresql.urls import read_urls
 from delivery.errors import PermanentError
 from delivery.home import Home
 from shipline.control import lifecycle
 from shipline.control.lifecycle import ControlPlaneState
 from shipline.control.state import read_state
+from tests.servers.local_lab import CLIENT, LocalLab, roll_out
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 _MAXIMUM_BYTES = 450_000_000
@@ -46,6 +53,46 @@ def health(home: Home) -> dict[str, object]:
     answer = httpx.get(f"{read_state(home).url}/api/v1/health", trust_env=False, timeout=10)
     document: dict[str, object] = answer.json()
     return document
+
+
+def taken(url: str) -> socket.socket:
+    """Somebody who has the port now, as soon as it can be had."""
+    address = ("127.0.0.1", int(urlsplit(url).port or 0))
+    while True:
+        with suppress(OSError):
+            return socket.create_server(address)
+
+
+def all_moved(home: Home, prefect_url: str) -> bool:
+    """Whether Prefect is elsewhere, and the worker asks there."""
+    elsewhere, worker = read_state(home).prefect_url, read_state(home).components.get("worker")
+    asked = processes.environment(worker).get("PREFECT_API_URL") if worker else None
+    return elsewhere != prefect_url and asked == f"{elsewhere}/api" and health(home)["ready"] is True
+
+
+def prefect_asks_the_database(home: Home) -> bool:
+    """Where that is now."""
+    prefect = read_state(home).components.get("prefect")
+    asked = processes.environment(prefect).get("PREFECT_API_DATABASE_CONNECTION_URL") if prefect else None
+    return asked == read_urls(home).prefect and health(home)["ready"] is True
+
+
+def is_served(url: str) -> bool:
+    with suppress(httpx.HTTPError):
+        return CLIENT.get(url).status_code == httpx.codes.OK
+    return False
+
+
+def health_of(home: Home, name: str) -> dict[str, object]:
+    components = health(home)["components"]
+    assert isinstance(components, list)
+    return next(one for one in components if one["name"] == name)
+
+
+def projects(home: Home) -> httpx.Response:
+    token = (home.credentials / "api-token").read_text().strip()
+    url, with_token = f"{read_state(home).url}/api/v1/projects", {"Authorization": f"Bearer {token}"}
+    return httpx.get(url, headers=with_token, trust_env=False, timeout=60)
 
 
 def processes_of(home: Home) -> list[psutil.Process]:
@@ -98,9 +145,7 @@ def test_memory_stays_within_the_budget(home: Home, running: ControlPlaneState) 
 
 def test_the_api_wants_its_token_and_prefect_its_own(home: Home, running: ControlPlaneState) -> None:
     assert httpx.get(f"{running.url}/api/v1/projects", trust_env=False).status_code == 401
-    token = (home.credentials / "api-token").read_text().strip()
-    with_token = {"Authorization": f"Bearer {token}"}
-    assert httpx.get(f"{running.url}/api/v1/projects", headers=with_token, trust_env=False).json() == []
+    assert projects(home).json() == []
     assert httpx.get(f"{running.prefect_url}/api/flow_runs/count", trust_env=False).status_code == 401
 
 
@@ -115,6 +160,18 @@ def test_a_killed_component_is_restarted(home: Home, running: ControlPlaneState,
     assert restarted
 
 
+def test_deployed_services_are_served_again_with_nobody_asking(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    lab = LocalLab(home)
+    seen = roll_out(lab.deployer(), lab.candidate("one"), 1)
+    supervisor = DataPlane(home).supervisor()
+    assert supervisor
+    os.kill(supervisor.pid, signal.SIGKILL)
+    os.kill(seen.instances[0].process_id or 0, signal.SIGKILL)
+    assert processes.wait_until(lambda: is_served(seen.addresses["web"]), _RESTART_SECONDS)
+    stop_environments(home)
+
+
 def test_after_a_kill_the_next_up_adopts_what_runs(home: Home, running: ControlPlaneState) -> None:
     before = pids(home)
     control = read_state(home).process
@@ -124,6 +181,39 @@ def test_after_a_kill_the_next_up_adopts_what_runs(home: Home, running: ControlP
     again = lifecycle.up(home)
     assert again.started
     assert (again.url, again.prefect_url, pids(home)) == (running.url, running.prefect_url, before)
+
+
+def test_a_killed_prefect_whose_port_is_taken_moves_and_the_worker_follows(
+    home: Home, running: ControlPlaneState
+) -> None:
+    os.kill(pids(home)["prefect"], signal.SIGKILL)
+    with taken(running.prefect_url):
+        assert processes.wait_until(lambda: all_moved(home, running.prefect_url), _RESTART_SECONDS), health(home)
+
+
+def test_a_prefect_that_died_with_the_control_plane_moves_when_its_port_is_taken(
+    home: Home, running: ControlPlaneState
+) -> None:
+    control, before = read_state(home).process, pids(home)
+    assert control
+    for pid in (control.pid, before["prefect"]):
+        os.kill(pid, signal.SIGKILL)
+    assert processes.wait_until(lambda: not processes.alive(control), 10)
+    with taken(running.prefect_url):
+        lifecycle.up(home)
+        assert processes.wait_until(lambda: all_moved(home, running.prefect_url), _RESTART_SECONDS), health(home)
+
+
+def test_a_killed_database_whose_port_is_taken_moves_and_the_api_follows(
+    home: Home, running: ControlPlaneState
+) -> None:
+    before = health_of(home, "postgresql")["url"]
+    os.kill(pids(home)["postgresql"], signal.SIGKILL)
+    with taken(str(before)):
+        assert processes.wait_until(lambda: health_of(home, "postgresql")["url"] != before, _RESTART_SECONDS)
+        assert processes.wait_until(lambda: projects(home).status_code == httpx.codes.OK, _RESTART_SECONDS)
+        assert processes.wait_until(lambda: prefect_asks_the_database(home), _RESTART_SECONDS), health(home)
+    assert running.url == read_state(home).url
 
 
 def test_down_stops_also_what_a_killed_control_plane_left(home: Home, running: ControlPlaneState) -> None:

@@ -20,6 +20,7 @@ import pytest
 from delivery.adapters import processes
 from delivery.adapters.encrypted_secrets import EncryptedSecrets
 from delivery.adapters.local import LocalDeployer, start_environments, stop_environments
+from delivery.adapters.local import keep_environments, start_environments, stop_environments
 from delivery.adapters.local.data_plane import DataPlane, marked_processes
 from delivery.adapters.local.launching import MARK
 from delivery.adapters.local.state import EnvironmentState, ProcessRecord
@@ -350,6 +351,19 @@ def test_environments_stop_when_told_and_only_then_come_back(lab: LocalLab) -> N
     start_environments(lab.home)
     assert processes.wait_until(lambda: answers(before.addresses["web"]), 15)
     assert only(observed(lab)).id == only(before).id
+
+
+def test_keeping_environments_replaces_a_dead_supervisor_but_starts_nothing_that_was_stopped(lab: LocalLab) -> None:
+    keep_environments(lab.home)
+    assert DataPlane(lab.home).supervisor() is None
+    whole_rollout(lab, lab.candidate("one"), 1)
+    killed = supervisor(lab)
+    kill(killed)
+    keep_environments(lab.home)
+    assert supervisor(lab) != killed
+    stop_environments(lab.home)
+    keep_environments(lab.home)
+    assert DataPlane(lab.home).supervisor() is None
 
 
 def test_what_no_side_uses_is_removed_but_for_the_previous(place: LocalLab) -> None:

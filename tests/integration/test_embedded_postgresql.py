@@ -18,7 +18,9 @@ import psycopg
 import pytest
 
 from delivery.actor import SHIPLINE
+from delivery.adapters.embedded import connect
 from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
+from delivery.adapters.postgresql.engine import make_engine, transaction
 from delivery.adapters.postgresql.ledger import PostgresqlLedger
 from delivery.adapters.postgresql.migration import migrate
 from delivery.adapters.postgresql.operations import PostgresqlOperations
@@ -37,6 +39,7 @@ _FAST = {"fsync": "off"}
 _LIFE_OF_A_SERVER = """
 import sys, psutil, psycopg
 from pathlib import Path
+from delivery.adapters.embedded import connect
 from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
 from delivery.home import Home
 
@@ -318,6 +321,36 @@ def test_the_ledger_survives_a_restart_and_says_when_it_is_down(server: Embedded
     time.sleep(0.1)  # longer than a connection may rest untried
     assert [row["id"] for row in ledger.rows("promotions", project="blog")] == ["one", "two"]
     ledger.close()
+    operations.close()
+
+
+def test_connections_that_died_a_moment_ago_are_replaced(server: EmbeddedPostgresql) -> None:
+    """A server may restart faster than a connection has to rest before it is tried."""
+    server.start()
+    migrate(server.urls.owner)
+    engine = make_engine(server.urls.application, pool_size=1)
+    for _ in range(10):
+        with transaction(engine, "looking") as own:
+            backend = psutil.Process(own.info.backend_pid)
+        backend.terminate()
+        backend.wait(10)
+        with transaction(engine, "looking again") as own:
+            assert own.execute("SELECT 1").fetchone() == (1,)
+    engine.dispose()
+
+
+def test_a_server_that_moved_is_found_where_it_is_now(server: EmbeddedPostgresql, home: Home) -> None:
+    server.start()
+    migrate(server.urls.owner)
+    operations = connect(home).operations
+    assert isinstance(operations, PostgresqlOperations)
+    operations.save("runs", "moving", "blog", {"id": "moving"})
+    port = urlsplit(server.urls.application).port
+    server.stop()
+    with socket.create_server(("127.0.0.1", port or 0)):
+        server.start()
+        assert operations.load("runs", "moving") == {"id": "moving"}
+        assert urlsplit(server.urls.application).port != port
     operations.close()
 
 

@@ -14,6 +14,7 @@ from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
 from delivery.home import Home
 from shipline.control.components import PrefectServer, Worker
 from shipline.control.credentials import prefect_auth
+from shipline.control.settings import PrefectAddress
 from shipline.control.supervision import Component
 
 _START_SECONDS = 180.0
@@ -49,9 +50,9 @@ def running_prefect() -> Iterator[RunningPrefect]:
         try:
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 port = int(probe.getsockname()[1])
-            server = PrefectServer(home, port)
-            with running(server.component(needs=())):
-                yield RunningPrefect(home, server.url)
+            address = PrefectAddress(port)
+            with running(PrefectServer(home, address).component(needs=())):
+                yield RunningPrefect(home, address.url)
         finally:
             postgresql.stop()
 
@@ -59,7 +60,7 @@ def running_prefect() -> Iterator[RunningPrefect]:
 @contextmanager
 def running_worker(prefect: RunningPrefect, modules: Path) -> Iterator[None]:
     """A worker whose flow runs may also import what stands in a folder."""
-    worker = Worker(prefect.home, prefect.url).component(needs=())
+    worker = Worker(prefect.home, lambda: prefect.url).component(needs=())
 
     def launch() -> processes.Launch:
         given = worker.launch()

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from delivery.errors import ConfigurationError
-from shipline.control.settings import ControlSettings, free_port, listen
+from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen
 
 
 def test_nothing_set_means_loopback_and_a_free_port() -> None:
@@ -39,3 +39,23 @@ def test_a_free_port_prefers_what_was_used_last() -> None:
         assert free_port(None, port) != port
     assert free_port(None, port) == port
     assert free_port(4200, port) == 4200
+
+
+def test_prefect_moves_when_its_port_is_taken_at_a_start_and_stays_otherwise() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = int(busy.getsockname()[1])
+        address = PrefectAddress(port)
+        moved = address.choose()
+    assert moved not in {0, port}
+    assert address.choose() == moved
+    assert address.url == f"http://127.0.0.1:{moved}"
+
+
+def test_prefects_port_that_was_asked_for_and_is_taken_is_said_by_name() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as busy:
+        port = int(busy.getsockname()[1])
+        address = PrefectAddress(port, wanted=port)
+        said = rf"starting Prefect: port {port} \(SHIPLINE_PREFECT_PORT\) is taken"
+        with pytest.raises(ConfigurationError, match=said):
+            address.choose()
+    assert address.choose() == port

@@ -1,6 +1,11 @@
 """Environments on this machine: the deployer, and the data plane that outlives whoever deploys."""
 
-from delivery.adapters.local.data_plane import ensure_supervisor, start_environments, stop_environments
+from delivery.adapters.local.data_plane import (
+    ensure_supervisor,
+    keep_environments,
+    start_environments,
+    stop_environments,
+)
 from delivery.adapters.local.deployer import LocalDeployer
 
-__all__ = ["LocalDeployer", "ensure_supervisor", "start_environments", "stop_environments"]
+__all__ = ["LocalDeployer", "ensure_supervisor", "keep_environments", "start_environments", "stop_environments"]

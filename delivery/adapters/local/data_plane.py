@@ -90,6 +90,12 @@ def start_environments(home: Home) -> None:
         ensure_supervisor(home)
 
 
+def keep_environments(home: Home) -> None:
+    """Replace a supervisor that died or hangs; nothing to do after `stop_environments` or when nothing ever ran."""
+    if not DataPlane(home).stopped.exists() and local_targets(home):
+        ensure_supervisor(home)
+
+
 def stop_environments(home: Home) -> None:
     """Stop the supervisor, then every service and router of this home, and return when all are gone."""
     plane = DataPlane(home)

@@ -1,13 +1,15 @@
 """Connections: a small pool for each process, and one place where the driver's errors become ours."""
 
+import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any, cast
 
 import psycopg
 from psycopg.rows import TupleRow
-from sqlalchemy import Connection, Engine, PoolProxiedConnection, create_engine, event
+from sqlalchemy import URL, Connection, Dialect, Engine, PoolProxiedConnection, create_engine, event
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -17,27 +19,31 @@ from delivery.errors import DeliveryError, PermanentError, TransientError
 
 Driver = psycopg.Connection[TupleRow]
 
+Url = str | Callable[[], str]
+"""A function is asked for each new connection: an embedded server may move to another port."""
+
 _CONNECT_SECONDS = 10
 _STATEMENT_MILLISECONDS = 30_000
 _IDLE_SECONDS = 0.05
-"""A connection that rested longer is tried before it is used: appending in a loop pays nothing for it."""
+"""A silent connection that rested longer is tried before it is used: appending in a loop pays nothing for it."""
 _TRY_AGAIN = frozenset({"40001", "40P01", "55P03", "57014", "25P03", "25P04"})
 """Serialization, deadlock, lock and statement time-outs, idle in transaction for too long."""
 _TRY_AGAIN_CLASSES = frozenset({"08", "53", "57", "58"})
 """Connection, resources such as disk and memory, operator intervention (restart), system errors."""
 
 
-def make_engine(url: str, pool_size: int = 4) -> Engine:
+def make_engine(url: Url, pool_size: int = 4) -> Engine:
     """An engine whose connections commit each statement, and that survives restarts of the server.
 
     A statement has 30 s; so has a transaction that does nothing.
     """
+    address = url if callable(url) else lambda: url
     options = (
         f"-c statement_timeout={_STATEMENT_MILLISECONDS} "
         f"-c idle_in_transaction_session_timeout={_STATEMENT_MILLISECONDS} -c timezone=UTC"
     )
     engine = create_engine(
-        make_url(url).set(drivername="postgresql+psycopg"),
+        _sqlalchemy_url(address()),
         isolation_level="AUTOCOMMIT",
         pool_size=pool_size,
         max_overflow=pool_size,
@@ -50,6 +56,7 @@ def make_engine(url: str, pool_size: int = 4) -> Engine:
             "prepare_threshold": 2,
         },
     )
+    event.listen(engine, "do_connect", partial(_at_present, address))
     event.listen(engine, "checkin", _rested)
     event.listen(engine, "checkout", _alive)
     return engine
@@ -104,15 +111,34 @@ def _translated(doing: str, error: BaseException | None) -> DeliveryError:
     return PermanentError(f"{doing}: {cause}")
 
 
+def _sqlalchemy_url(url: str) -> URL:
+    return make_url(url).set(drivername="postgresql+psycopg")
+
+
+def _at_present(
+    address: Callable[[], str], dialect: Dialect, _entry: ConnectionPoolEntry, _args: list[Any], given: dict[str, Any]
+) -> None:
+    """Where the server is now, instead of where it was when the engine was made."""
+    _, place = dialect.create_connect_args(_sqlalchemy_url(address()))
+    given.update(place)
+
+
 def _rested(_connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN401  # what the event hands over
     entry.info["rests_since"] = time.monotonic()
 
 
 def _alive(connection: Driver, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
     """A connection that died while it rested makes the pool drop what it has and connect anew."""
-    if time.monotonic() - entry.info.get("rests_since", float("inf")) < _IDLE_SECONDS:
-        return
+    rested = time.monotonic() - entry.info.get("rests_since", float("inf"))
     try:
-        connection.execute("")
+        if rested >= _IDLE_SECONDS or _spoken_to(connection):
+            connection.execute("")
     except psycopg.Error as error:
         raise DisconnectionError from error
+
+
+def _spoken_to(connection: Driver) -> bool:
+    """Whether the server has said something unasked: its end, mostly, for it may restart within milliseconds."""
+    looking = select.poll()
+    looking.register(connection.fileno(), select.POLLIN)
+    return bool(looking.poll(0))

@@ -15,7 +15,7 @@ from delivery.adapters.postgresql.appending import (
     merge_into,
     write,
 )
-from delivery.adapters.postgresql.engine import Driver, connected, driver, make_engine, transaction
+from delivery.adapters.postgresql.engine import Driver, Url, connected, driver, make_engine, transaction
 from delivery.adapters.postgresql.json_columns import equals_any
 from delivery.artifact import Digest
 from delivery.errors import PermanentError, StaleFenceError
@@ -29,7 +29,7 @@ _PAGE = 1000
 class PostgresqlLedger:
     """Entries and projections, reached as the application's role."""
 
-    def __init__(self, url: str, pool_size: int = 4) -> None:
+    def __init__(self, url: Url, pool_size: int = 4) -> None:
         self._engine = make_engine(url, pool_size)
         self._alone: dict[str, Head] = {}
         """Heads of streams that nobody else has appended to since we did: a guess, checked by every write."""

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, Text, and_, case, cast, func, literal, sel
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from delivery.adapters.postgresql import schema
-from delivery.adapters.postgresql.engine import connected, make_engine
+from delivery.adapters.postgresql.engine import Url, connected, make_engine
 from delivery.adapters.postgresql.json_columns import equals, storable
 from delivery.ports import Lease, Row
 
@@ -18,7 +18,7 @@ _documents = schema.documents.c
 class PostgresqlOperations:
     """Reached as the application's role."""
 
-    def __init__(self, url: str, pool_size: int = 4) -> None:
+    def __init__(self, url: Url, pool_size: int = 4) -> None:
         self._engine = make_engine(url, pool_size)
 
     def close(self) -> None:
