@@ -19,8 +19,7 @@ import pytest
 
 from delivery.adapters import processes
 from delivery.adapters.encrypted_secrets import EncryptedSecrets
-from delivery.adapters.local import LocalDeployer, start_environments, stop_environments
-from delivery.adapters.local import keep_environments, start_environments, stop_environments
+from delivery.adapters.local import LocalDeployer, keep_environments, start_environments, stop_environments
 from delivery.adapters.local.data_plane import DataPlane, marked_processes
 from delivery.adapters.local.launching import MARK
 from delivery.adapters.local.state import EnvironmentState, ProcessRecord
