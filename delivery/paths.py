@@ -36,7 +36,7 @@ def matcher(patterns: tuple[str, ...]) -> Callable[[str], bool]:
     """A predicate over paths; without patterns nothing matches. ConfigurationError for what is no pattern."""
     if not patterns:
         return lambda _path: False
-    found = re.compile("|".join(f"(?:{_expression(pattern)})" for pattern in patterns), re.DOTALL).match
+    found = re.compile("|".join(f"(?:{_expression(pattern)})" for pattern in patterns), re.DOTALL).search
     return lambda path: found(path) is not None
 
 

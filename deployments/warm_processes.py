@@ -77,19 +77,20 @@ class WarmProcesses:
             del self._ordered[number]
 
 
-def fork_warm(work: Work) -> socket.socket:
-    """Make this process a forking one beside itself: the ordering end is returned in the parent only.
+def fork_warm(work: Work) -> tuple[socket.socket, int]:
+    """Make this process a forking one beside itself: the ordering end and its id are returned in the parent only.
 
     Everything that flow runs need has to be imported by now, and no thread may run.
     """
     gc.collect()
     gc.freeze()  # so that collecting in a forked process does not copy what it shares
     ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-    if os.fork() == 0:
+    pid = os.fork()
+    if pid == 0:
         ours.close()
         take_orders(theirs, work)
     theirs.close()
-    return ours
+    return ours, pid
 
 
 def take_orders(connection: socket.socket, work: Work) -> NoReturn:

@@ -153,4 +153,7 @@ if __name__ == "__main__":
     given = parser.parse_args()
     if given.orders is not None:
         take_orders(socket(fileno=given.orders), execute)
-    asyncio.run(main(fork_warm(execute), given.beat))
+    connection, warm = fork_warm(execute)
+    with connection:
+        asyncio.run(main(connection, given.beat))
+    os.waitpid(warm, 0)  # who stops the worker finds nothing of it left

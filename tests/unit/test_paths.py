@@ -72,3 +72,7 @@ def test_what_is_no_pattern_is_refused(pattern: str) -> None:
         matcher((pattern,))
 
     assert "wildmatch" in refusal.value.hint
+
+
+def test_folders_at_any_depth_are_found_by_stars_alone() -> None:
+    assert matching(["**/*/**"], ["a", "a/b", "a/b/c"]) == ("a/b", "a/b/c")
