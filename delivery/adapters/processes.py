@@ -100,6 +100,18 @@ def environment(identity: ProcessIdentity) -> Mapping[str, str]:
         return {}
 
 
+def session_leaders(variable: str) -> dict[ProcessIdentity, str]:
+    """Leaders of a session that were started with an environment variable, and its value."""
+    found = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            value = process.environ().get(variable, "")
+            identity = identify(process.pid)
+            if value and identity and os.getsid(process.pid) == process.pid:
+                found[identity] = value
+    return found
+
+
 def exit_code(identity: ProcessIdentity) -> int | None:
     """How a process that this process started ended (minus the signal's number); None when unknown or running."""
     return _reap(identity.pid)

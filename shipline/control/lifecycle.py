@@ -152,12 +152,20 @@ def _stop_leftovers(home: Home) -> bool:
     from deployments.flow_processes import end_flow_processes, flow_processes
 
     state = read_state(home)
-    left = {name: one for name, one in state.components.items() if processes.alive(one)}
+    left = _left(home, state)
     for name, number, grace in _STOP_ORDER:
-        if name in left:
-            processes.stop(left[name], grace, number=number, leader_only=True)
+        for one in left[name]:
+            processes.stop(one, grace, number=number, leader_only=True)
     engines = flow_processes(home=home.root)
     end_flow_processes(engines, 5.0)
     if state.process or state.components:
         write_state(home, ControlState(ports=state.ports))
-    return bool(left or engines)
+    return any(left.values()) or bool(engines)
+
+
+def _left(home: Home, state: ControlState) -> dict[str, set[ProcessIdentity]]:
+    """Living components by name: those on record, and those that nobody could write down any more."""
+    from shipline.control.strays import running
+
+    recorded = {name: {one} for name, one in state.components.items() if processes.alive(one)}
+    return {name: recorded.get(name, set()) | set(running(home, name)) for name, *_ in _STOP_ORDER}

@@ -25,6 +25,7 @@ from shipline.control.opening import open_api
 from shipline.control.plane import ControlPlane
 from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen
 from shipline.control.state import ControlState, read_state, write_state
+from shipline.control.strays import marked
 from shipline.control.supervision import Supervisor
 
 _FLOW_RUN_GRACE_SECONDS = 5.0
@@ -96,7 +97,7 @@ def _plane(home: Home, settings: ControlSettings, state: ControlState) -> Contro
         home=home,
         url=str(state.url),
         flow_runs=PrefectPlacement(lambda: f"{address.url}/api", prefect_auth(home)),
-        supervisor=Supervisor(components, state.components, remember),
+        supervisor=Supervisor([marked(home, one) for one in components], state.components, remember),
         pid=os.getpid(),
     )
 

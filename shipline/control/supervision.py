@@ -52,6 +52,8 @@ class Component:
     url: Callable[[], str | None] = lambda: None
     running: Callable[[], ProcessIdentity | None] = lambda: None
     """Who runs already, where the component itself can tell; otherwise the record does."""
+    strays: Callable[[], Sequence[ProcessIdentity]] = tuple
+    """Who runs already and is in the way of a start: nobody wrote it down."""
     outdated: Callable[[ProcessIdentity], bool] = lambda _: False
     """Whether the one that runs was told at its launch what is no longer so: it is stopped and started anew."""
     needs: tuple[str, ...] = ()
@@ -171,6 +173,8 @@ class Supervisor:
         if known and processes.alive(known):
             kept.identity = known
             return
+        for stray in kept.component.strays():
+            stop_component(kept.component, stray)
         launch = kept.component.launch()
         kept.log = launch.log
         kept.identity = processes.spawn(launch)

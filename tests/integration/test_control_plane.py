@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,11 +21,12 @@ from delivery.adapters import processes
 from delivery.adapters.local import stop_environments
 from delivery.adapters.local.data_plane import DataPlane
 from delivery.adapters.postgresql.urls import read_urls
+from delivery.adapters.processes import ProcessIdentity
 from delivery.errors import PermanentError
 from delivery.home import Home
 from shipline.control import lifecycle
 from shipline.control.lifecycle import ControlPlaneState
-from shipline.control.state import read_state
+from shipline.control.state import read_state, write_state
 from tests.servers.local_lab import CLIENT, LocalLab, roll_out
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -75,6 +77,23 @@ def prefect_asks_the_database(home: Home) -> bool:
     prefect = read_state(home).components.get("prefect")
     asked = processes.environment(prefect).get("PREFECT_API_DATABASE_CONNECTION_URL") if prefect else None
     return asked == read_urls(home).prefect and health(home)["ready"] is True
+
+
+def forgotten(home: Home, name: str) -> ProcessIdentity:
+    """A component whose control plane was killed before it could write it down."""
+    state = read_state(home)
+    if state.process and processes.alive(state.process):
+        os.kill(state.process.pid, signal.SIGKILL)
+        assert processes.wait_until(lambda: not state.running, 10)
+    others = {other: one for other, one in state.components.items() if other != name}
+    write_state(home, replace(state, components=others))
+    return state.components[name]
+
+
+def session_leaders(home: Home, word: str) -> list[psutil.Process]:
+    """What was started for this home with such a word, without what it forked."""
+    found = [process for process in processes_of(home) if word in " ".join(process.cmdline())]
+    return [process for process in found if os.getsid(process.pid) == process.pid]
 
 
 def is_served(url: str) -> bool:
@@ -225,6 +244,22 @@ def test_down_stops_also_what_a_killed_control_plane_left(home: Home, running: C
     assert lifecycle.down(home)
     assert processes_of(home) == []
     assert not lifecycle.down(home)
+
+
+def test_a_worker_that_no_record_knows_is_stopped_before_another_starts(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    stray = forgotten(home, "worker")
+    lifecycle.up(home)
+    assert not processes.alive(stray)
+    assert [one.pid for one in session_leaders(home, "deployments.worker")] == [pids(home)["worker"]]
+
+
+def test_down_stops_also_what_no_record_knows(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    for name in ("worker", "prefect", "postgresql"):
+        forgotten(home, name)
+    assert lifecycle.down(home)
+    assert processes_of(home) == []
 
 
 def test_stale_records_and_lock_files_block_nothing_and_addresses_stay(home: Home, running: ControlPlaneState) -> None:

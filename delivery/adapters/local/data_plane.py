@@ -1,15 +1,12 @@
 """The data plane of one home as seen from outside: is its supervisor there, start it, stop everything."""
 
 import json
-import os
 import signal
 import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from delivery.adapters import processes
 from delivery.adapters.local.launching import MARK
@@ -127,14 +124,7 @@ def _recorded(state: EnvironmentState) -> tuple[ProcessRecord, ...]:
 def marked_processes(home: Home) -> dict[ProcessIdentity, str]:
     """Session leaders that a supervisor of this home has started, with the mark in their environment."""
     prefix = f"{home.data_plane}/"
-    found = {}
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            mark = process.environ().get(MARK, "")
-            identity = processes.identify(process.pid)
-            if mark.startswith(prefix) and os.getsid(process.pid) == process.pid and identity:
-                found[identity] = mark
-    return found
+    return {identity: mark for identity, mark in processes.session_leaders(MARK).items() if mark.startswith(prefix)}
 
 
 def _launch(home: Home, log: Path) -> Launch:
