@@ -21,6 +21,7 @@ from deployments.prefect_placement import PrefectPlacement
 from shipline.control.components import PrefectServer, Worker, database_component
 from shipline.control.credentials import api_token, prefect_auth
 from shipline.control.door import Door, starting
+from shipline.control.guard import Guard
 from shipline.control.opening import open_api
 from shipline.control.plane import ControlPlane
 from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen
@@ -110,8 +111,9 @@ async def _run(home: Home, settings: ControlSettings, state: ControlState, liste
     write_state(home, state)
     plane = await asyncio.to_thread(_plane, home, settings, state)
     door = Door(starting(plane))
+    guard = Guard(door, api_token(home), settings.host)
     server = _Server(
-        uvicorn.Config(door, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        uvicorn.Config(guard, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
     )
     supervising = asyncio.create_task(plane.supervisor.run())
     opening = asyncio.create_task(open_api(plane, door, settings))

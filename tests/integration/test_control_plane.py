@@ -168,6 +168,23 @@ def test_the_api_wants_its_token_and_prefect_its_own(home: Home, running: Contro
     assert httpx.get(f"{running.prefect_url}/api/flow_runs/count", trust_env=False).status_code == 401
 
 
+def test_a_stranger_reads_no_pages_sends_no_megabytes_and_gets_nowhere_by_another_name(
+    home: Home, running: ControlPlaneState
+) -> None:
+    control = read_state(home).process
+    assert control
+    before = psutil.Process(control.pid).memory_info().rss
+    flood = httpx.post(
+        f"{running.url}/api/v1/projects", content=(b"x" * 1_000_000 for _ in range(100)), trust_env=False, timeout=60
+    )
+    assert flood.status_code == httpx.codes.UNAUTHORIZED
+    assert psutil.Process(control.pid).memory_info().rss - before < 30_000_000
+    assert httpx.get(f"{running.url}/redoc", trust_env=False).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.get(f"{running.url}/api/v1/openapi.json", trust_env=False).status_code == httpx.codes.OK
+    rebound = httpx.get(f"{running.url}/api/v1/health", headers={"Host": "evil.example"}, trust_env=False)
+    assert rebound.status_code == httpx.codes.MISDIRECTED_REQUEST
+
+
 @pytest.mark.parametrize("name", ["postgresql", "prefect", "worker"])
 def test_a_killed_component_is_restarted(home: Home, running: ControlPlaneState, name: str) -> None:
     assert running.url
