@@ -98,7 +98,12 @@ def _plane(home: Home, settings: ControlSettings, state: ControlState) -> Contro
         home=home,
         url=str(state.url),
         flow_runs=PrefectPlacement(lambda: f"{address.url}/api", prefect_auth(home)),
-        supervisor=Supervisor([marked(home, one) for one in components], state.components, remember),
+        supervisor=Supervisor(
+            [marked(home, one) for one in components],
+            state.components,
+            remember,
+            home.control_logs / "control.log",
+        ),
         pid=os.getpid(),
     )
 
