@@ -26,7 +26,7 @@ from delivery.errors import PermanentError
 from delivery.home import Home
 from shipline.control import lifecycle
 from shipline.control.lifecycle import ControlPlaneState
-from shipline.control.state import read_state, write_state
+from shipline.control.state import ControlState, read_state, write_state
 from tests.servers.local_lab import CLIENT, LocalLab, roll_out
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -294,6 +294,20 @@ def test_stale_records_and_lock_files_block_nothing_and_addresses_stay(home: Hom
     home.control_state.write_text(json.dumps(record))
     (home.root / "control.lock").write_text("4242")
     assert lifecycle.up(home).url == running.url
+
+
+def test_a_record_that_names_a_living_stranger_keeps_nobody_from_starting(
+    home: Home, running: ControlPlaneState
+) -> None:
+    """As after a reboot that gave the same number at the same second to somebody else."""
+    lifecycle.down(home)
+    with subprocess.Popen(["sleep", "600"]) as stranger:
+        try:
+            write_state(home, ControlState(processes.identify(stranger.pid), running.url, running.prefect_url))
+            assert lifecycle.up(home).started
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
 
 
 def test_in_the_foreground_a_sigterm_stops_everything_in_order(home: Home) -> None:

@@ -30,7 +30,7 @@ class DataPlane:
 
     @property
     def record(self) -> Path:
-        """Process id and start time; touched every second."""
+        """Process id, start time and boot; touched every second."""
         return self.home.data_plane / "supervisor.json"
 
     @property
@@ -51,9 +51,8 @@ class DataPlane:
     def supervisor(self) -> ProcessIdentity | None:
         """The running supervisor; None when there is none."""
         try:
-            seen = json.loads(self.record.read_bytes())
-            identity = ProcessIdentity(int(seen["pid"]), float(seen["started_at"]))
-        except (OSError, ValueError, KeyError):
+            identity = ProcessIdentity.read(json.loads(self.record.read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return identity if processes.alive(identity) else None
 
