@@ -13,7 +13,9 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -35,6 +37,13 @@ class ProcessIdentity:
     pid: int
     started_at: float
     """Seconds between the boot of the machine and the start: no change of the clock moves it."""
+    boot: str = ""
+    """Which boot that was: a machine may start the same things at the same seconds again. Empty where unknown."""
+
+    @classmethod
+    def read(cls, document: Mapping[str, Any]) -> "ProcessIdentity":
+        """From what `dataclasses.asdict` made of it; an earlier version's names no boot."""
+        return cls(int(document["pid"]), float(document["started_at"]), str(document.get("boot", "")))
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +79,13 @@ def spawn(launch: Launch) -> ProcessIdentity:
         ) from error
     with _children_lock:
         _children[child.pid] = child
-    return identify(child.pid) or ProcessIdentity(child.pid, 0.0)
+    return identify(child.pid) or ProcessIdentity(child.pid, 0.0, _boot())
 
 
 def identify(pid: int) -> ProcessIdentity | None:
     """Who has this process id now; None when nobody has."""
     try:
-        return ProcessIdentity(pid, _since_boot(psutil.Process(pid)))
+        return ProcessIdentity(pid, _since_boot(psutil.Process(pid)), _boot())
     except psutil.Error:
         return None
 
@@ -98,6 +107,18 @@ def environment(identity: ProcessIdentity) -> Mapping[str, str]:
         return process.environ() if _same(process, identity) else {}
     except (psutil.Error, OSError):
         return {}
+
+
+def session_leaders(variable: str) -> dict[ProcessIdentity, str]:
+    """Leaders of a session that were started with an environment variable, and its value."""
+    found = {}
+    for process in psutil.process_iter():
+        with suppress(psutil.Error, OSError):
+            value = process.environ().get(variable, "")
+            identity = identify(process.pid)
+            if value and identity and os.getsid(process.pid) == process.pid:
+                found[identity] = value
+    return found
 
 
 def exit_code(identity: ProcessIdentity) -> int | None:
@@ -185,8 +206,20 @@ def _since_boot(process: psutil.Process) -> float:
     return round(process.create_time() - psutil.boot_time(), 2)
 
 
+@cache
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""
+
+
+def _of_this_boot(identity: ProcessIdentity) -> bool:
+    return identity.boot in {"", _boot()}
+
+
 def _same(process: psutil.Process, identity: ProcessIdentity) -> bool:
-    return abs(_since_boot(process) - identity.started_at) < _START_TOLERANCE_SECONDS
+    return _of_this_boot(identity) and abs(_since_boot(process) - identity.started_at) < _START_TOLERANCE_SECONDS
 
 
 def _leader(identity: ProcessIdentity) -> list[psutil.Process]:
@@ -211,6 +244,8 @@ def _members(identity: ProcessIdentity) -> list[psutil.Process]:
 def _session(identity: ProcessIdentity) -> Iterator[psutil.Process]:
     """Living processes of the session; a number that another process has taken leads no session of ours."""
     current = identify(identity.pid)
+    if not _of_this_boot(identity):
+        return
     if current and abs(current.started_at - identity.started_at) >= _START_TOLERANCE_SECONDS:
         return
     for pid in psutil.pids():

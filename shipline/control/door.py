@@ -9,10 +9,10 @@ from fastapi.responses import JSONResponse
 from shipline.control.answers import answer
 from shipline.control.plane import ControlPlane
 
-_Message = MutableMapping[str, Any]
-Application = Callable[
-    [_Message, Callable[[], Awaitable[_Message]], Callable[[_Message], Awaitable[None]]], Awaitable[None]
-]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+Application = Callable[[Message, Receive, Send], Awaitable[None]]
 
 
 class Door:
@@ -21,12 +21,7 @@ class Door:
     def __init__(self, application: Application) -> None:
         self.application = application
 
-    async def __call__(
-        self,
-        scope: _Message,
-        receive: Callable[[], Awaitable[_Message]],
-        send: Callable[[_Message], Awaitable[None]],
-    ) -> None:
+    async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self.application(scope, receive, send)
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from delivery.adapters import processes
 from delivery.adapters.processes import Launch, ProcessIdentity
-from delivery.errors import ConfigurationError, DeliveryError, PermanentError, TransientError
+from delivery.errors import DeliveryError, PermanentError, TransientError
 from delivery.home import Home
+from shipline.control.lock import held
 from shipline.control.state import ControlState, read_state, write_state
 
 _START_SECONDS = 180.0
@@ -43,7 +44,7 @@ class ControlPlaneState:
 def up(home: Home, say: Callable[[str], None] = lambda _: None) -> ControlPlaneState:
     """Start the control plane unless it runs, and return when all of it is ready; `say` is told what goes on."""
     begun = time.monotonic()
-    spawned = None if read_state(home).running else _spawn(home)
+    spawned = None if held(home) else _spawn(home)
     health = _wait_ready(home, spawned, say, begun + _START_SECONDS)
     state = read_state(home)
     started = spawned is not None and state.process == spawned  # somebody else may have been quicker
@@ -115,23 +116,12 @@ def _give_up(home: Home, spawned: ProcessIdentity | None, failing: list[str], de
     """Raise when waiting longer is of no use."""
     doing = f"starting the control plane of {home.root}"
     log = home.control_logs / "control.log"
-    if spawned and not processes.alive(spawned) and not _held(home):
+    if spawned and not processes.alive(spawned) and not held(home):
         raise PermanentError(f"{doing}: {processes.last_lines(log, 3) or 'it ended'}", hint=f"see {log}")
     if failing:
         raise PermanentError(f"{doing}: {'; '.join(failing)}", hint=f"see {log.parent}; stop it with: shipline down")
     if time.monotonic() > deadline:
         raise TransientError(f"{doing}: not ready in time", hint=f"see {log.parent}")
-
-
-def _held(home: Home) -> bool:
-    """Whether somebody is, or is about to be, this home's control plane."""
-    from shipline.control.process import only_one
-
-    try:
-        with only_one(home):
-            return False
-    except ConfigurationError:
-        return True
 
 
 def _health(state: ControlState) -> dict[str, Any] | None:
@@ -152,12 +142,20 @@ def _stop_leftovers(home: Home) -> bool:
     from deployments.flow_processes import end_flow_processes, flow_processes
 
     state = read_state(home)
-    left = {name: one for name, one in state.components.items() if processes.alive(one)}
+    left = _left(home, state)
     for name, number, grace in _STOP_ORDER:
-        if name in left:
-            processes.stop(left[name], grace, number=number, leader_only=True)
+        for one in left[name]:
+            processes.stop(one, grace, number=number, leader_only=True)
     engines = flow_processes(home=home.root)
     end_flow_processes(engines, 5.0)
     if state.process or state.components:
         write_state(home, ControlState(ports=state.ports))
-    return bool(left or engines)
+    return any(left.values()) or bool(engines)
+
+
+def _left(home: Home, state: ControlState) -> dict[str, set[ProcessIdentity]]:
+    """Living components by name: those on record, and those that nobody could write down any more."""
+    from shipline.control.strays import running
+
+    recorded = {name: {one} for name, one in state.components.items() if processes.alive(one)}
+    return {name: recorded.get(name, set()) | set(running(home, name)) for name, *_ in _STOP_ORDER}

@@ -4,52 +4,43 @@ import asyncio
 import os
 import signal
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import closing, contextmanager, nullcontext
+from collections.abc import Mapping
+from contextlib import closing, nullcontext
 from dataclasses import replace
 
 import uvicorn
-from filelock import FileLock, Timeout
 
 # With SQLAlchemy, before any thread starts: two that import it at once may each see half of it.
 import delivery.adapters.postgresql.provision  # noqa: F401
 from delivery.adapters.processes import ProcessIdentity, alive, identify
-from delivery.errors import ConfigurationError
 from delivery.home import Home
 from deployments.flow_processes import end_flow_processes, flow_processes
 from deployments.prefect_placement import PrefectPlacement
 from shipline.control.components import PrefectServer, Worker, database_component
 from shipline.control.credentials import api_token, prefect_auth
 from shipline.control.door import Door, starting
+from shipline.control.guard import Guard
+from shipline.control.lock import only_one
 from shipline.control.opening import open_api
 from shipline.control.plane import ControlPlane
 from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen
 from shipline.control.state import ControlState, read_state, write_state
+from shipline.control.strays import marked
 from shipline.control.supervision import Supervisor
 
 _FLOW_RUN_GRACE_SECONDS = 5.0
+_LOCK_SECONDS = 1.0
+"""Whoever asks whether the lock is held has it for a moment."""
 
 
 def serve(home: Home, settings: ControlSettings) -> None:
     """Run the control plane of a home until SIGTERM or SIGINT; ConfigurationError when one runs already."""
     home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with only_one(home):
+    with only_one(home, _LOCK_SECONDS):
         earlier = read_state(home)
         with closing(listen(settings, earlier.ports.get("api"))) as listening:
             state = _opening_state(earlier, settings, listening)
             asyncio.run(_run(home, settings, state, listening))
-
-
-@contextmanager
-def only_one(home: Home) -> Iterator[None]:
-    """Hold the home's lock. The kernel drops it with its holder, however that ended, so it is never stale."""
-    try:
-        with FileLock(home.root / "control.lock", timeout=0):
-            yield
-    except Timeout as error:
-        raise ConfigurationError(
-            f"starting the control plane of {home.root}: it runs already", hint="stop it with: shipline down"
-        ) from error
 
 
 class _Server(uvicorn.Server):
@@ -96,7 +87,12 @@ def _plane(home: Home, settings: ControlSettings, state: ControlState) -> Contro
         home=home,
         url=str(state.url),
         flow_runs=PrefectPlacement(lambda: f"{address.url}/api", prefect_auth(home)),
-        supervisor=Supervisor(components, state.components, remember),
+        supervisor=Supervisor(
+            [marked(home, one) for one in components],
+            state.components,
+            remember,
+            home.control_logs / "control.log",
+        ),
         pid=os.getpid(),
     )
 
@@ -109,8 +105,9 @@ async def _run(home: Home, settings: ControlSettings, state: ControlState, liste
     write_state(home, state)
     plane = await asyncio.to_thread(_plane, home, settings, state)
     door = Door(starting(plane))
+    guard = Guard(door, api_token(home), settings.host)
     server = _Server(
-        uvicorn.Config(door, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+        uvicorn.Config(guard, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
     )
     supervising = asyncio.create_task(plane.supervisor.run())
     opening = asyncio.create_task(open_api(plane, door, settings))

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from delivery.adapters.atomic_file import replace_file
@@ -49,8 +49,8 @@ def write_state(home: Home, state: ControlState) -> None:
     replace_file(home.control_state, json.dumps(document, indent=1).encode())
 
 
-def _identity_document(identity: ProcessIdentity | None) -> dict[str, float] | None:
-    return {"pid": identity.pid, "started_at": identity.started_at} if identity else None
+def _identity_document(identity: ProcessIdentity | None) -> dict[str, Any] | None:
+    return asdict(identity) if identity else None
 
 
 def _parsed(document: dict[str, Any]) -> ControlState:
@@ -64,4 +64,4 @@ def _parsed(document: dict[str, Any]) -> ControlState:
 
 
 def _identity(document: dict[str, Any] | None) -> ProcessIdentity | None:
-    return ProcessIdentity(int(document["pid"]), float(document["started_at"])) if document else None
+    return ProcessIdentity.read(document) if document else None

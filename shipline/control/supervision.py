@@ -5,6 +5,7 @@ either and is configured by files (docs/decisions/0009-own-supervision.md).
 """
 
 import asyncio
+import logging
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -16,6 +17,7 @@ from delivery.adapters import processes
 from delivery.adapters.processes import Launch, ProcessIdentity
 from delivery.errors import DeliveryError
 
+_logger = logging.getLogger("shipline.control")
 _LOOK_SECONDS = 0.2
 _READY_LOOK_SECONDS = 0.05
 _CHECK_SECONDS = 5.0
@@ -49,9 +51,13 @@ class Component:
     launch: Callable[[], Launch]
     """Prepares what is needed and says what to start; called again for every start."""
     ready: Callable[[], bool]
+    log: Path
+    """Where its output goes, whoever started it."""
     url: Callable[[], str | None] = lambda: None
     running: Callable[[], ProcessIdentity | None] = lambda: None
     """Who runs already, where the component itself can tell; otherwise the record does."""
+    strays: Callable[[], Sequence[ProcessIdentity]] = tuple
+    """Who runs already and is in the way of a start: nobody wrote it down."""
     outdated: Callable[[ProcessIdentity], bool] = lambda _: False
     """Whether the one that runs was told at its launch what is no longer so: it is stopped and started anew."""
     needs: tuple[str, ...] = ()
@@ -89,7 +95,6 @@ class _Kept:
         self.message = ""
         self.restarts = 0
         self.ready = asyncio.Event()
-        self.log: Path | None = None
 
     def move(self, state: State, message: str = "") -> None:
         self.state, self.message = state, message
@@ -104,11 +109,13 @@ class Supervisor:
         components: Sequence[Component],
         known: Mapping[str, ProcessIdentity],
         remember: Callable[[Mapping[str, ProcessIdentity]], None],
+        own_log: Path,
     ) -> None:
         """`known` are processes of an earlier control plane; `remember` is told whenever they change."""
         self._kept = {component.name: _Kept(component) for component in components}
         self._known = dict(known)
         self._remember = remember
+        self._logs = (own_log, *(component.log for component in components))
 
     @property
     def ready(self) -> bool:
@@ -128,6 +135,7 @@ class Supervisor:
         async with asyncio.TaskGroup() as tasks:
             for kept in self._kept.values():
                 tasks.create_task(self._keep(kept))
+            tasks.create_task(self._rotate())
 
     async def stop(self) -> None:
         """Stop every component, the last one first. `run` must have been cancelled before."""
@@ -171,13 +179,13 @@ class Supervisor:
         if known and processes.alive(known):
             kept.identity = known
             return
-        launch = kept.component.launch()
-        kept.log = launch.log
-        kept.identity = processes.spawn(launch)
+        for stray in kept.component.strays():
+            stop_component(kept.component, stray)
+        kept.identity = processes.spawn(kept.component.launch())
 
     async def _watch(self, kept: _Kept) -> str:
         """Return, with the reason, when the process has ended or had to be ended."""
-        identity, seen, rotated = kept.identity, time.monotonic(), time.monotonic()
+        identity, seen = kept.identity, time.monotonic()
         if identity is None:
             return kept.message
         while await asyncio.to_thread(processes.alive, identity):
@@ -195,9 +203,8 @@ class Supervisor:
                 await asyncio.to_thread(processes.kill, identity)
                 return "did not answer and was killed"
             await self._pause(identity, kept.state)
-            rotated = await self._rotated(kept, rotated)
         code = processes.exit_code(identity)
-        last = processes.last_lines(kept.log, 1) if kept.log else ""
+        last = processes.last_lines(kept.component.log, 1)
         return ("ended" if code is None else f"ended with {code}") + (f": {last[:300]}" if last and code else "")
 
     async def _pause(self, identity: ProcessIdentity, state: State) -> None:
@@ -208,11 +215,15 @@ class Supervisor:
             if not await asyncio.to_thread(processes.alive, identity):
                 return
 
-    async def _rotated(self, kept: _Kept, last: float) -> float:
-        if time.monotonic() - last < _ROTATE_SECONDS or not kept.log:
-            return last
-        await asyncio.to_thread(processes.rotate, kept.log)
-        return time.monotonic()
+    async def _rotate(self) -> None:
+        """Keep every log short, our own too: whoever writes them goes on for months."""
+        while True:
+            for log in self._logs:
+                try:
+                    await asyncio.to_thread(processes.rotate, log)
+                except OSError as error:
+                    _logger.warning("rotating %s: %s", log, error.strerror or error)
+            await asyncio.sleep(_ROTATE_SECONDS)
 
     def _described(self, kept: _Kept) -> ComponentState:
         component = kept.component

@@ -9,6 +9,7 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -20,11 +21,12 @@ from delivery.adapters import processes
 from delivery.adapters.local import stop_environments
 from delivery.adapters.local.data_plane import DataPlane
 from delivery.adapters.postgresql.urls import read_urls
+from delivery.adapters.processes import ProcessIdentity
 from delivery.errors import PermanentError
 from delivery.home import Home
 from shipline.control import lifecycle
 from shipline.control.lifecycle import ControlPlaneState
-from shipline.control.state import read_state
+from shipline.control.state import ControlState, read_state, write_state
 from tests.servers.local_lab import CLIENT, LocalLab, roll_out
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -75,6 +77,23 @@ def prefect_asks_the_database(home: Home) -> bool:
     prefect = read_state(home).components.get("prefect")
     asked = processes.environment(prefect).get("PREFECT_API_DATABASE_CONNECTION_URL") if prefect else None
     return asked == read_urls(home).prefect and health(home)["ready"] is True
+
+
+def forgotten(home: Home, name: str) -> ProcessIdentity:
+    """A component whose control plane was killed before it could write it down."""
+    state = read_state(home)
+    if state.process and processes.alive(state.process):
+        os.kill(state.process.pid, signal.SIGKILL)
+        assert processes.wait_until(lambda: not state.running, 10)
+    others = {other: one for other, one in state.components.items() if other != name}
+    write_state(home, replace(state, components=others))
+    return state.components[name]
+
+
+def session_leaders(home: Home, word: str) -> list[psutil.Process]:
+    """What was started for this home with such a word, without what it forked."""
+    found = [process for process in processes_of(home) if word in " ".join(process.cmdline())]
+    return [process for process in found if os.getsid(process.pid) == process.pid]
 
 
 def is_served(url: str) -> bool:
@@ -147,6 +166,23 @@ def test_the_api_wants_its_token_and_prefect_its_own(home: Home, running: Contro
     assert httpx.get(f"{running.url}/api/v1/projects", trust_env=False).status_code == 401
     assert projects(home).json() == []
     assert httpx.get(f"{running.prefect_url}/api/flow_runs/count", trust_env=False).status_code == 401
+
+
+def test_a_stranger_reads_no_pages_sends_no_megabytes_and_gets_nowhere_by_another_name(
+    home: Home, running: ControlPlaneState
+) -> None:
+    control = read_state(home).process
+    assert control
+    before = psutil.Process(control.pid).memory_info().rss
+    flood = httpx.post(
+        f"{running.url}/api/v1/projects", content=(b"x" * 1_000_000 for _ in range(100)), trust_env=False, timeout=60
+    )
+    assert flood.status_code == httpx.codes.UNAUTHORIZED
+    assert psutil.Process(control.pid).memory_info().rss - before < 30_000_000
+    assert httpx.get(f"{running.url}/redoc", trust_env=False).status_code == httpx.codes.UNAUTHORIZED
+    assert httpx.get(f"{running.url}/api/v1/openapi.json", trust_env=False).status_code == httpx.codes.OK
+    rebound = httpx.get(f"{running.url}/api/v1/health", headers={"Host": "evil.example"}, trust_env=False)
+    assert rebound.status_code == httpx.codes.MISDIRECTED_REQUEST
 
 
 @pytest.mark.parametrize("name", ["postgresql", "prefect", "worker"])
@@ -227,6 +263,22 @@ def test_down_stops_also_what_a_killed_control_plane_left(home: Home, running: C
     assert not lifecycle.down(home)
 
 
+def test_a_worker_that_no_record_knows_is_stopped_before_another_starts(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    stray = forgotten(home, "worker")
+    lifecycle.up(home)
+    assert not processes.alive(stray)
+    assert [one.pid for one in session_leaders(home, "deployments.worker")] == [pids(home)["worker"]]
+
+
+def test_down_stops_also_what_no_record_knows(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    for name in ("worker", "prefect", "postgresql"):
+        forgotten(home, name)
+    assert lifecycle.down(home)
+    assert processes_of(home) == []
+
+
 def test_stale_records_and_lock_files_block_nothing_and_addresses_stay(home: Home, running: ControlPlaneState) -> None:
     """The record names processes that live, but are not the ones that were recorded."""
     lifecycle.down(home)
@@ -242,6 +294,20 @@ def test_stale_records_and_lock_files_block_nothing_and_addresses_stay(home: Hom
     home.control_state.write_text(json.dumps(record))
     (home.root / "control.lock").write_text("4242")
     assert lifecycle.up(home).url == running.url
+
+
+def test_a_record_that_names_a_living_stranger_keeps_nobody_from_starting(
+    home: Home, running: ControlPlaneState
+) -> None:
+    """As after a reboot that gave the same number at the same second to somebody else."""
+    lifecycle.down(home)
+    with subprocess.Popen(["sleep", "600"]) as stranger:
+        try:
+            write_state(home, ControlState(processes.identify(stranger.pid), running.url, running.prefect_url))
+            assert lifecycle.up(home).started
+            assert stranger.poll() is None
+        finally:
+            stranger.kill()
 
 
 def test_in_the_foreground_a_sigterm_stops_everything_in_order(home: Home) -> None:

@@ -330,6 +330,19 @@ def test_the_supervisor_is_nobodys_child(lab: LocalLab) -> None:
     assert os.getsid(supervisor(lab).pid) == supervisor(lab).pid
 
 
+def test_a_supervisors_record_of_another_boot_or_without_any_is_judged_by_what_it_names(lab: LocalLab) -> None:
+    own = processes.identify(os.getpid())
+    assert own
+    plane = DataPlane(lab.home)
+    plane.record.parent.mkdir(parents=True)
+    found = []
+    for boot in ({}, {"boot": own.boot}, {"boot": "another"}):
+        plane.record.write_text(json.dumps({"pid": own.pid, "started_at": own.started_at, **boot}))
+        found.append(plane.supervisor())
+    plane.record.unlink()
+    assert found == [ProcessIdentity(own.pid, own.started_at), own, None]
+
+
 def test_a_second_supervisor_ends_at_once(lab: LocalLab) -> None:
     whole_rollout(lab, lab.candidate("one"), 1)
     first = supervisor(lab)

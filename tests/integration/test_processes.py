@@ -75,6 +75,16 @@ def test_another_process_with_the_same_number_is_never_touched(tmp_path: Path) -
     assert processes.wait_until(lambda: processes.gone(identity), 5)
 
 
+def test_a_process_of_another_boot_is_never_touched_and_a_record_without_boot_still_counts(tmp_path: Path) -> None:
+    identity = started(python(tmp_path, STUBBORN))
+    rebooted = dataclasses.replace(identity, boot="another")
+    assert not processes.alive(rebooted)
+    processes.stop(rebooted, 0)
+    assert processes.alive(dataclasses.replace(identity, boot=""))
+    assert ProcessIdentity.read(dataclasses.asdict(identity)) == identity
+    processes.kill(identity)
+
+
 def test_a_zombie_does_not_run() -> None:
     child = os.posix_spawn("/bin/sh", ["sh", "-c", "exit 3"], {})
     assert processes.wait_until(lambda: psutil.Process(child).status() == psutil.STATUS_ZOMBIE, 5)

@@ -1,8 +1,10 @@
+import json
+import os
 from pathlib import Path
 
 import pytest
 
-from delivery.adapters.processes import ProcessIdentity
+from delivery.adapters.processes import ProcessIdentity, identify
 from delivery.home import Home
 from shipline.control.credentials import api_token, prefect_auth
 from shipline.control.state import ControlState, read_state, write_state
@@ -10,10 +12,21 @@ from shipline.control.state import ControlState, read_state, write_state
 
 def test_the_record_comes_back_as_it_was_written(tmp_path: Path) -> None:
     state = ControlState(
-        ProcessIdentity(1, 2.5), "http://a", "http://b", {"api": 1}, {"prefect": ProcessIdentity(3, 4.5)}
+        ProcessIdentity(1, 2.5, "a-boot"), "http://a", "http://b", {"api": 1}, {"prefect": ProcessIdentity(3, 4.5)}
     )
     write_state(Home(tmp_path), state)
     assert read_state(Home(tmp_path)) == state
+
+
+def test_the_record_of_a_version_that_named_no_boot_is_read(tmp_path: Path) -> None:
+    home, own = Home(tmp_path), identify(os.getpid())
+    assert own
+    process = {"pid": own.pid, "started_at": own.started_at}
+    record = {"process": process, "url": None, "prefect_url": None, "ports": {}, "components": {"worker": process}}
+    home.control_state.write_text(json.dumps(record))
+    found = ProcessIdentity(own.pid, own.started_at)
+    assert read_state(home) == ControlState(process=found, components={"worker": found})
+    assert read_state(home).running
 
 
 @pytest.mark.parametrize("content", [b"", b"{}", b"[]", b'{"process": 1}', b"\xff"])

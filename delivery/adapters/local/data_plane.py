@@ -1,15 +1,12 @@
 """The data plane of one home as seen from outside: is its supervisor there, start it, stop everything."""
 
 import json
-import os
 import signal
 import sys
 import time
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 from delivery.adapters import processes
 from delivery.adapters.local.launching import MARK
@@ -33,7 +30,7 @@ class DataPlane:
 
     @property
     def record(self) -> Path:
-        """Process id and start time; touched every second."""
+        """Process id, start time and boot; touched every second."""
         return self.home.data_plane / "supervisor.json"
 
     @property
@@ -54,9 +51,8 @@ class DataPlane:
     def supervisor(self) -> ProcessIdentity | None:
         """The running supervisor; None when there is none."""
         try:
-            seen = json.loads(self.record.read_bytes())
-            identity = ProcessIdentity(int(seen["pid"]), float(seen["started_at"]))
-        except (OSError, ValueError, KeyError):
+            identity = ProcessIdentity.read(json.loads(self.record.read_bytes()))
+        except (OSError, ValueError, KeyError, TypeError, AttributeError):
             return None
         return identity if processes.alive(identity) else None
 
@@ -127,14 +123,7 @@ def _recorded(state: EnvironmentState) -> tuple[ProcessRecord, ...]:
 def marked_processes(home: Home) -> dict[ProcessIdentity, str]:
     """Session leaders that a supervisor of this home has started, with the mark in their environment."""
     prefix = f"{home.data_plane}/"
-    found = {}
-    for process in psutil.process_iter():
-        with suppress(psutil.Error, OSError):
-            mark = process.environ().get(MARK, "")
-            identity = processes.identify(process.pid)
-            if mark.startswith(prefix) and os.getsid(process.pid) == process.pid and identity:
-                found[identity] = mark
-    return found
+    return {identity: mark for identity, mark in processes.session_leaders(MARK).items() if mark.startswith(prefix)}
 
 
 def _launch(home: Home, log: Path) -> Launch:

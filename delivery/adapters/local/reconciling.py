@@ -7,6 +7,7 @@ when a look is missed, and a supervisor that starts anew goes on from what the l
 import time
 from concurrent.futures import Executor, Future
 from contextlib import suppress
+from dataclasses import asdict
 
 import psutil
 
@@ -131,7 +132,7 @@ class Environment:
         except DeliveryError as error:
             self._records[record.id] = ended(record, error.message, now)
             return
-        started = {"pid": identity.pid, "started_at": identity.started_at, "port": port, "spawned_at": now}
+        started = {**asdict(identity), "port": port, "spawned_at": now}
         fresh = {"ready": False, "failed_looks": 0, "last_answer": "no health check yet"}
         self._records[record.id] = record.model_copy(update={**started, **fresh})
         self._write()  # at once: whoever takes over must know of it

@@ -79,6 +79,8 @@ class ProcessRecord(_State):
     pid: int | None = None
     started_at: float = 0.0
     """Of the identity: since boot."""
+    boot: str = ""
+    """Of the identity too."""
     port: int | None = None
     """Where it listens; a router's is that of its API."""
     spawned_at: float = 0.0
@@ -103,7 +105,7 @@ class ProcessRecord(_State):
     @property
     def identity(self) -> ProcessIdentity | None:
         """The process, if it was started."""
-        return None if self.pid is None else ProcessIdentity(self.pid, self.started_at)
+        return None if self.pid is None else ProcessIdentity(self.pid, self.started_at, self.boot)
 
 
 class Observation(_State):

@@ -13,6 +13,7 @@ import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from threading import Event
@@ -126,7 +127,7 @@ def _run(home: Home, plane: DataPlane) -> None:
     me = processes.identify(os.getpid())
     if me is None:
         raise RuntimeError("cannot see my own process")
-    replace_file(plane.record, json.dumps({"pid": me.pid, "started_at": me.started_at}).encode())
+    replace_file(plane.record, json.dumps(asdict(me)).encode())
     Supervisor(home, EncryptedSecrets(home)).run(stopped)
 
 
