@@ -54,7 +54,8 @@ def _expression(pattern: str) -> str:
         raise _not_a_pattern(pattern) from error
     if expression is None:
         raise _not_a_pattern(pattern)
-    return str(expression.pattern)
+    found = str(expression.pattern)
+    return found if found.startswith("^") else f".*{found}"  # `**/*/**` is a slash anywhere
 
 
 def _not_a_pattern(pattern: str) -> ConfigurationError:
