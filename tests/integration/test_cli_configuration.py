@@ -177,6 +177,24 @@ def _commit_all(tree: Path, configuration: str) -> None:
     _git(tree, "commit", "-q", "-m", "feat: a pipeline")
 
 
+@pytest.mark.parametrize("command", ["up", "status", "plan"])
+@pytest.mark.parametrize("place", ["/dev/null/home", "/proc/home", "FILE"])
+def test_a_home_that_cannot_be_written_is_a_mistake_of_the_caller(
+    shipline: Call, tree: Path, monkeypatch: pytest.MonkeyPatch, place: str, command: str
+) -> None:
+    _commit_all(tree, GOOD)
+    home = place.replace("FILE", str(tree / "shipline.yaml"))
+    monkeypatch.setenv("SHIPLINE_HOME", home)
+    code, out, _ = shipline(command, "--json")
+    error = json.loads(out)["error"]
+    assert (code, error["code"], error["hint"]) == (
+        2,
+        "configuration",
+        "set SHIPLINE_HOME to a folder that you may write",
+    )
+    assert error["message"].startswith(f"using the home {home}: ")
+
+
 def test_check_is_quick_as_a_program(tree: Path) -> None:
     """The promise is one second for a bad file of any kind; counted in processor time, as the machine is shared."""
     (tree / "shipline.yaml").write_text("a: &a [x, x]\nb: &b [*a, *a]\n")
