@@ -1,9 +1,11 @@
 """Checks of environments: what no control plane could ever carry out."""
 
 from collections.abc import Callable, Iterator
+from urllib.parse import urlsplit
 
 from delivery.config import Configuration
-from delivery.config_findings import Finding, named
+from delivery.config_findings import Finding, named, shortened
+from delivery.policy import TIERS
 from delivery.yaml_document import Path
 
 
@@ -37,6 +39,36 @@ def rollouts_have_time(configuration: Configuration) -> Iterator[Finding]:
                 yield Finding(at, message, f"allow more than {needed:g} seconds")
 
 
+def tiers_do_not_go_down(configuration: Configuration) -> Iterator[Finding]:
+    """What production has verified has no use for being tried in a lesser environment afterwards."""
+    for name, environment in configuration.environments.items():
+        before = configuration.environments.get(environment.after or "")
+        if before and TIERS.index(environment.tier) < TIERS.index(before.tier):
+            at = ("environments", name, "after")
+            message = (
+                f"{name} is for {environment.tier} and comes after {environment.after}, which is for {before.tier}"
+            )
+            yield Finding(at, message, f"set environments.{name}.tier, or turn the two round")
+
+
+def addresses_can_be_opened(configuration: Configuration) -> Iterator[Finding]:
+    """What is shown to people as an environment's address is one."""
+    for name, environment in configuration.environments.items():
+        if environment.url is not None and not _is_web_address(environment.url):
+            at = ("environments", name, "url")
+            message = f"{named(at)} must be an http or https address, got '{shortened(environment.url)}'"
+            yield Finding(at, message, "write it whole, for instance 'https://shop.example'")
+
+
+def _is_web_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        host = parts.hostname if parts.port is None or parts.port > 0 else ""
+    except ValueError:  # a port that is no number, a bracket that is not closed
+        return False
+    return parts.scheme in {"http", "https"} and bool(host) and text.isprintable() and " " not in text
+
+
 def _fixed_ports(configuration: Configuration) -> Iterator[tuple[str, str, int, Path]]:
     """Environment, service, its router's port there, and where that is said."""
     for environment, declared in configuration.environments.items():
@@ -52,4 +84,6 @@ ENVIRONMENT_CHECKS: tuple[Callable[[Configuration], Iterator[Finding]], ...] = (
     environments_run_something,
     router_ports_are_unique,
     rollouts_have_time,
+    tiers_do_not_go_down,
+    addresses_can_be_opened,
 )

@@ -54,7 +54,7 @@ def _expression(pattern: str) -> str:
         raise _not_a_pattern(pattern) from error
     if expression is None:
         raise _not_a_pattern(pattern)
-    return str(expression.pattern)
+    return str(expression.pattern)  # anchored, but for `**/*/**`, which is a slash anywhere
 
 
 def _not_a_pattern(pattern: str) -> ConfigurationError:

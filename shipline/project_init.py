@@ -46,10 +46,10 @@ def write(folder: Path) -> Proposal:
             file.write(proposal.text)
     except FileExistsError:
         raise ConfigurationError(
-            f"writing {path}: it exists already", hint="edit it, or move it away first", where=str(path)
+            f"writing {path}: it exists already", hint="edit it, or move it away first", where=f"{FILE}:1:1"
         ) from None
     except OSError as error:
-        raise ConfigurationError(f"writing {path}: {error.strerror}", where=str(path)) from error
+        raise ConfigurationError(f"writing {path}: {error.strerror}", where=f"{FILE}:1:1") from error
     return proposal
 
 

@@ -92,7 +92,8 @@ def configuration_at(connections: Connections, project: str, revision: str) -> C
     content = connections.source(project).read(revision, CONFIGURATION_FILE)
     if content is None:
         message = f"reading {CONFIGURATION_FILE} at {revision[:12]}: there is none"
-        raise ConfigurationError(message, hint="shipline init writes a good first one; commit it")
+        hint = "shipline init writes a good first one; commit it"
+        raise ConfigurationError(message, hint=hint, where=f"{CONFIGURATION_FILE}:1:1")
     return _read(content)
 
 

@@ -70,7 +70,8 @@ def configuration_content(top: Path, revision: str | None) -> bytes:
     content = _at_revision(top, revision) if revision else _in_work_tree(top / FILE)
     if content is None:
         place = f"{top} at {revision}" if revision else str(top)
-        raise NotFoundError(f"reading {FILE} of {place}: there is none", hint="write one with: shipline init")
+        message = f"reading {FILE} of {place}: there is none"
+        raise NotFoundError(message, hint="write one with: shipline init", where=f"{FILE}:1:1")
     return content
 
 
@@ -85,7 +86,8 @@ def _in_work_tree(path: Path) -> bytes | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        raise ConfigurationError(f"reading {path}: {(error.strerror or str(error)).lower()}") from error
+        message = f"reading {path}: {(error.strerror or str(error)).lower()}"
+        raise ConfigurationError(message, hint="make it a file that you may read", where=f"{FILE}:1:1") from error
 
 
 def _at_revision(top: Path, revision: str) -> bytes | None:

@@ -6,7 +6,7 @@ import typer
 
 from shipline.cli.errors import FAILED, complain
 from shipline.cli.output import Document, plain, table
-from shipline.cli.session import Session
+from shipline.cli.session import Session, require_usable
 
 _MEGABYTE = 1_000_000
 
@@ -24,6 +24,7 @@ def up(
     """
     from shipline.control import lifecycle
 
+    require_usable(session.home)
     if foreground:
         lifecycle.run_in_foreground(session.home)
         return

@@ -98,6 +98,7 @@ class Session:
     def _started(self) -> "Address":
         from shipline.control.lifecycle import up
 
+        require_usable(self.home)
         complain(f"no control plane runs for {self.home.root}: starting it")
         up(self.home, complain)
         return self._recorded()
@@ -142,6 +143,20 @@ def work_tree(start: Path) -> Path:
         f"looking for a git work tree at {start}: not a git repository",
         hint="go into one, make one with: git init, or name a project with: --project SLUG|DIR",
     )
+
+
+def require_usable(home: "Home") -> None:
+    """Make the home if it is not there; ConfigurationError when nothing can be kept in it."""
+    from tempfile import TemporaryFile
+
+    try:
+        home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with TemporaryFile(dir=home.root):
+            pass
+    except OSError as error:
+        cause = (error.strerror or str(error)).lower()
+        message = f"using the home {home.root}: {cause}"
+        raise ConfigurationError(message, hint="set SHIPLINE_HOME to a folder that you may write") from error
 
 
 def _is_folder(text: str) -> bool:

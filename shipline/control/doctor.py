@@ -76,10 +76,11 @@ def _account() -> Finding:
 
 def _writable(home: Home) -> Finding:
     place = _existing(home)
-    writable = os.access(place, os.W_OK)
+    writable = place.is_dir() and os.access(place, os.W_OK)
+    wrong = "read-only" if place.is_dir() else "no folder"
     return Finding(
         "home",
-        str(home.root) if writable else f"{home.root}: {place} is read-only",
+        str(home.root) if writable else f"{home.root}: {place} is {wrong}",
         "" if writable else "set SHIPLINE_HOME to a folder that you may write",
     )
 

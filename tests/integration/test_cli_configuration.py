@@ -84,7 +84,18 @@ def test_check_reads_a_revision_when_one_is_named(shipline: Call, tree: Path) ->
 @pytest.mark.usefixtures("tree")
 def test_a_missing_file_says_how_to_make_one(shipline: Call) -> None:
     code, out, _ = shipline("check", "--json")
-    assert (code, json.loads(out)["error"]["hint"]) == (2, "write one with: shipline init")
+    error = json.loads(out)["error"]
+    assert (code, error["where"], error["hint"]) == (2, "shipline.yaml:1:1", "write one with: shipline init")
+
+
+def test_a_folder_where_the_file_should_be_is_told_with_its_place(shipline: Call, tree: Path) -> None:
+    (tree / "shipline.yaml").mkdir()
+    code, out, _ = shipline("check", "--json")
+    error = json.loads(out)["error"]
+    assert (code, error["where"]) == (2, "shipline.yaml:1:1")
+    assert error["message"] == f"reading {tree / 'shipline.yaml'}: is a directory"
+    code, out, _ = shipline("init", "--json")
+    assert (code, json.loads(out)["error"]["where"]) == (2, "shipline.yaml:1:1")
 
 
 def test_ten_megabytes_are_refused_at_once(shipline: Call, tree: Path) -> None:
@@ -164,6 +175,24 @@ def _commit_all(tree: Path, configuration: str) -> None:
     (tree / "shipline.yaml").write_text(configuration)
     _git(tree, "add", ".")
     _git(tree, "commit", "-q", "-m", "feat: a pipeline")
+
+
+@pytest.mark.parametrize("command", ["up", "status", "plan"])
+@pytest.mark.parametrize("place", ["/dev/null/home", "/proc/home", "FILE"])
+def test_a_home_that_cannot_be_written_is_a_mistake_of_the_caller(
+    shipline: Call, tree: Path, monkeypatch: pytest.MonkeyPatch, place: str, command: str
+) -> None:
+    _commit_all(tree, GOOD)
+    home = place.replace("FILE", str(tree / "shipline.yaml"))
+    monkeypatch.setenv("SHIPLINE_HOME", home)
+    code, out, _ = shipline(command, "--json")
+    error = json.loads(out)["error"]
+    assert (code, error["code"], error["hint"]) == (
+        2,
+        "configuration",
+        "set SHIPLINE_HOME to a folder that you may write",
+    )
+    assert error["message"].startswith(f"using the home {home}: ")
 
 
 def test_check_is_quick_as_a_program(tree: Path) -> None:

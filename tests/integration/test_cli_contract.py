@@ -600,7 +600,9 @@ def test_a_project_may_be_named_by_slug_or_by_folder(
 
 
 @pytest.mark.parametrize("command", ["plan", "run"])
-@pytest.mark.parametrize(("content", "where"), [(None, ""), ("version: 1\nstepz: {}\n", "shipline.yaml:2:1")])
+@pytest.mark.parametrize(
+    ("content", "where"), [(None, "shipline.yaml:1:1"), ("version: 1\nstepz: {}\n", "shipline.yaml:2:1")]
+)
 def test_a_control_plane_that_runs_is_not_asked_about_a_wrong_configuration(
     api: ControlApi,
     shipline: Shipline,

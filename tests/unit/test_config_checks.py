@@ -229,6 +229,46 @@ def test_a_fixed_port_belongs_to_one_service_in_one_environment() -> None:
     ]
 
 
+def test_releases_go_up_the_tiers() -> None:
+    text = """\
+        environments:
+          production: {tier: production}
+          staging: {tier: staging, after: production}
+          lab: {after: staging}
+          other: {tier: staging, after: staging}
+        """
+    assert found(text) == [
+        (
+            "3:35",
+            "staging is for staging and comes after production, which is for production",
+            "set environments.staging.tier, or turn the two round",
+        ),
+        (
+            "4:16",
+            "lab is for development and comes after staging, which is for staging",
+            "set environments.lab.tier, or turn the two round",
+        ),
+    ]
+
+
+@pytest.mark.parametrize("url", ["https://shop.example", "http://127.0.0.1:8080/a?b=c", "https://[::1]:8080/"])
+def test_an_environments_address_can_be_opened(url: str) -> None:
+    assert found(f"environments: {{dev: {{url: '{url}'}}}}") == []
+
+
+@pytest.mark.parametrize(
+    "url", ["not a url", "shop.example", "ftp://shop.example", "https://", "https://a b", "https://a:x", "https://[a"]
+)
+def test_what_no_browser_can_open_is_no_address(url: str) -> None:
+    assert found(f"environments: {{dev: {{url: '{url}'}}}}") == [
+        (
+            "1:27",
+            f"environments.dev.url must be an http or https address, got '{url}'",
+            "write it whole, for instance 'https://shop.example'",
+        )
+    ]
+
+
 def test_services_that_overlap_are_told_once_per_pair() -> None:
     text = """\
         services:

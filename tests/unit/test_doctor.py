@@ -37,3 +37,11 @@ def test_a_full_disk_is_told_with_a_way_out(tmp_path: Path, monkeypatch: pytest.
     disk = next(one for one in doctor(Home(tmp_path)) if one.name == "disk")
     assert disk.found == "0.0 GB free"
     assert "SHIPLINE_HOME" in disk.hint
+
+
+def test_a_home_below_a_file_cannot_be_used() -> None:
+    home = next(one for one in doctor(Home(Path("/dev/null/home"))) if one.name == "home")
+    assert (home.found, home.hint) == (
+        "/dev/null/home: /dev/null is no folder",
+        "set SHIPLINE_HOME to a folder that you may write",
+    )

@@ -19,6 +19,8 @@ from delivery.paths import anchored, matcher, matching
         ("api//deep", "api/deep/x", True),
         (".", "any/thing", True),
         ("**", "any/thing", True),
+        ("**/*/**", "any/thing", True),
+        ("**/*/**", "thing", False),
         ("*", "thing", True),
         ("*", "any/thing", False),
         ("docs/*", "docs/a.md", True),

@@ -9,7 +9,14 @@ import pytest
 
 from delivery.artifact import digest_of
 from delivery.builds import LedgerBuilds
-from delivery.errors import DeliveryError, NotFoundError, PermanentError, StaleFenceError, TransientError
+from delivery.errors import (
+    ConfigurationError,
+    DeliveryError,
+    NotFoundError,
+    PermanentError,
+    StaleFenceError,
+    TransientError,
+)
 from delivery.home import Home
 from delivery.plan import Action, Plan, PlannedStep
 from delivery.planning import PlanRequest, Surroundings, make_plan
@@ -494,3 +501,10 @@ def test_a_tested_commit_of_the_default_branch_says_so(workshop: Workshop) -> No
 def test_a_plan_survives_being_kept(workshop: Workshop) -> None:
     work = workshop.take(workshop.run(workshop.commit()))
     assert Plan.from_json(work.plan.to_json()) == work.plan
+
+
+def test_a_revision_without_a_configuration_is_told_with_its_place(workshop: Workshop) -> None:
+    commit = workshop.installation.source.commit({"README.md": "hello"})
+    with pytest.raises(ConfigurationError, match="there is none") as refused:
+        configuration_at(workshop.connections, PROJECT, commit)
+    assert refused.value.where == "shipline.yaml:1:1"
