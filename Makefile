@@ -31,16 +31,16 @@ setup: .venv/installed
 tour: setup
 	$(BIN)/shipline tour
 
-# Minutes each and hungry for processor time: run by `make slow`, not beside everything else.
+# Minutes each and hungry for processor time, so they come after everything else instead of beside it.
 SLOW := tests/e2e/test_chaos.py tests/e2e/test_kinto.py tests/e2e/test_tour.py tests/e2e/test_wheel.py
+PYTEST := $(BIN)/python -Im pytest -n $(JOBS) --dist loadfile
 
 test: check
-	$(BIN)/python -Im pytest -n $(JOBS) --dist loadfile \
-		tests/unit tests/contract tests/flows tests/deployments tests/integration tests/e2e \
-		$(addprefix --ignore=,$(SLOW))
+	$(PYTEST) tests/unit tests/contract tests/flows tests/deployments tests/integration tests/e2e $(addprefix --ignore=,$(SLOW))
+	$(PYTEST) $(SLOW)
 
 slow: .venv/tested
-	$(BIN)/python -Im pytest $(SLOW)
+	$(PYTEST) $(SLOW)
 
 # Kinto's own suite whole (about 2,300 tests) and two of its releases to production.
 real: .venv/tested
