@@ -9,6 +9,7 @@ from delivery.adapters.http_smoke import HttpSmoker
 from delivery.adapters.local import LocalDeployer
 from delivery.adapters.local_steps import local_step_ports
 from delivery.adapters.oci_layout import OciLayoutStore
+from delivery.adapters.postgresql.engine import make_engine
 from delivery.adapters.postgresql.ledger import PostgresqlLedger
 from delivery.adapters.postgresql.operations import PostgresqlOperations
 from delivery.adapters.postgresql.urls import application_url
@@ -25,13 +26,13 @@ class SystemClock:
 
 def connect(home: Home) -> Connections:
     """Every port of a home. Nothing is started; PostgreSQL is reached, where it is then, when it is first asked."""
-    url = partial(application_url, home)
+    database = make_engine(partial(application_url, home))
     steps, artifacts = local_step_ports(home), OciLayoutStore(home.artifacts)
     return Connections(
         home=home,
         clock=SystemClock(),
-        ledger=PostgresqlLedger(url),
-        operations=PostgresqlOperations(url),
+        ledger=PostgresqlLedger(database),
+        operations=PostgresqlOperations(database),
         source=lambda project: GitRepository(home.source(project)),
         store=steps.store,
         step_cache=steps.cache,

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Connection, func, literal, select
+from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
 
 from delivery.adapters.postgresql import schema
@@ -15,7 +15,7 @@ from delivery.adapters.postgresql.appending import (
     merge_into,
     write,
 )
-from delivery.adapters.postgresql.engine import Driver, Url, connected, driver, make_engine, transaction
+from delivery.adapters.postgresql.engine import Driver, Url, connected, driver, engine_of, transaction
 from delivery.adapters.postgresql.json_columns import equals_any
 from delivery.artifact import Digest
 from delivery.errors import PermanentError, StaleFenceError
@@ -29,8 +29,8 @@ _PAGE = 1000
 class PostgresqlLedger:
     """Entries and projections, reached as the application's role."""
 
-    def __init__(self, url: Url, pool_size: int = 4) -> None:
-        self._engine = make_engine(url, pool_size)
+    def __init__(self, database: Url | Engine, pool_size: int = 4) -> None:
+        self._engine = engine_of(database, pool_size)
         self._alone: dict[str, Head] = {}
         """Heads of streams that nobody else has appended to since we did: a guess, checked by every write."""
         self._left: dict[str, Head] = {}

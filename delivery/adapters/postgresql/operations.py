@@ -3,11 +3,11 @@
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Text, and_, case, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, Engine, Text, and_, case, cast, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from delivery.adapters.postgresql import schema
-from delivery.adapters.postgresql.engine import Url, connected, make_engine
+from delivery.adapters.postgresql.engine import Url, connected, engine_of
 from delivery.adapters.postgresql.json_columns import equals, storable
 from delivery.ports import Lease, Row
 
@@ -18,8 +18,8 @@ _documents = schema.documents.c
 class PostgresqlOperations:
     """Reached as the application's role."""
 
-    def __init__(self, url: Url, pool_size: int = 4) -> None:
-        self._engine = make_engine(url, pool_size)
+    def __init__(self, database: Url | Engine, pool_size: int = 4) -> None:
+        self._engine = engine_of(database, pool_size)
 
     def close(self) -> None:
         """Give the connections back."""
