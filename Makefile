@@ -11,7 +11,7 @@ JOBS ?= 2
 # Whole, so nothing is left to resolve: with extras and hashes pip's own resolver stumbles (--no-deps below).
 LOCK := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
 
-.PHONY: setup tour test slow real check unit lock wheel clean
+.PHONY: setup tour test slow real check unit lock picture wheel clean
 
 setup: .venv/installed
 
@@ -59,6 +59,9 @@ unit: .venv/tested
 lock: .venv/tested
 	$(LOCK) --group build -o requirements.lock pyproject.toml
 	$(LOCK) --group test -c requirements.lock -o requirements-test.lock pyproject.toml
+
+picture: .venv/tested
+	$(BIN)/shipline tour | $(BIN)/python docs/tour_picture.py > docs/tour.svg
 
 wheel: .venv/tested
 	$(BIN)/python -m build --no-isolation --wheel
