@@ -49,13 +49,18 @@ class Home:
         return self.root / "postgresql"
 
     @property
+    def logs(self) -> Path:
+        """Folder, 0700, of every log."""
+        return self.root / "logs"
+
+    @property
     def control_logs(self) -> Path:
         """Logs of the control plane's processes, rotated."""
-        return self.root / "logs" / "control"
+        return self.logs / "control"
 
     def run_logs(self, run: str) -> Path:
         """Logs of one run: a file per step, and one per promotion."""
-        return self.root / "logs" / "runs" / _part(run)
+        return self.logs / "runs" / _part(run)
 
     def source(self, project: str) -> Path:
         """Bare mirror of a project's source repository."""

@@ -18,9 +18,9 @@ from delivery.adapters.postgresql.urls import read_urls, write_urls
 from delivery.adapters.processes import Launch, ProcessIdentity, environment, identify
 from delivery.errors import NotFoundError
 from delivery.home import Home
+from shipline.control.component import Component
 from shipline.control.credentials import prefect_auth
 from shipline.control.settings import ControlSettings, PrefectAddress
-from shipline.control.supervision import Component
 
 _WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
 """Of the caller's environment: settings of another Prefect, our administrator's database, and what changes imports."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from delivery.adapters import processes
+from delivery.adapters.private_home import close_home
 from delivery.adapters.processes import Launch, ProcessIdentity
 from delivery.errors import DeliveryError, PermanentError, TransientError
 from delivery.home import Home
@@ -83,9 +84,8 @@ def _spawn(home: Home) -> ProcessIdentity:
 
     from shipline.control.components import PYTHON, component_environment
 
-    home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    close_home(home)
     log = home.control_logs / "control.log"
-    log.parent.mkdir(parents=True, exist_ok=True)
     processes.rotate(log)
     given = {name: os.environ[name] for name in _SETTINGS if name in os.environ}
     return processes.spawn(

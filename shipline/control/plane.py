@@ -9,8 +9,9 @@ from typing import Any
 
 from delivery.home import Home
 from deployments.prefect_placement import PrefectPlacement
+from shipline.control.component import ComponentState, State
 from shipline.control.memory import memory_bytes
-from shipline.control.supervision import ComponentState, State, Supervisor
+from shipline.control.supervision import Supervisor
 
 _MEMORY_SECONDS = 5.0
 

@@ -12,6 +12,7 @@ import uvicorn
 
 # With SQLAlchemy, before any thread starts: two that import it at once may each see half of it.
 import delivery.adapters.postgresql.provision  # noqa: F401
+from delivery.adapters.private_home import close_home
 from delivery.adapters.processes import ProcessIdentity, alive, identify
 from delivery.home import Home
 from deployments.flow_processes import end_flow_processes, flow_processes
@@ -35,7 +36,7 @@ _LOCK_SECONDS = 1.0
 
 def serve(home: Home, settings: ControlSettings) -> None:
     """Run the control plane of a home until SIGTERM or SIGINT; ConfigurationError when one runs already."""
-    home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
+    close_home(home)
     with only_one(home, _LOCK_SECONDS):
         earlier = read_state(home)
         with closing(listen(settings, earlier.ports.get("api"))) as listening:

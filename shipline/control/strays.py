@@ -6,7 +6,7 @@ from delivery.adapters import processes
 from delivery.adapters.processes import Launch, ProcessIdentity
 from delivery.home import Home
 from deployments.flow_processes import flow_processes
-from shipline.control.supervision import Component
+from shipline.control.component import Component
 
 _MARK = "SHIPLINE_COMPONENT"
 """In the environment of every component: `HOME:NAME`."""

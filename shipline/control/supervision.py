@@ -6,16 +6,14 @@ either and is configured by files (docs/decisions/0009-own-supervision.md).
 
 import asyncio
 import logging
-import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
 from delivery.adapters import processes
-from delivery.adapters.processes import Launch, ProcessIdentity
+from delivery.adapters.processes import ProcessIdentity
 from delivery.errors import DeliveryError
+from shipline.control.component import Component, ComponentState, State
 
 _logger = logging.getLogger("shipline.control")
 _LOOK_SECONDS = 0.2
@@ -29,55 +27,6 @@ _START_SECONDS = 120.0
 _STABLE_SECONDS = 60.0
 """After which a component's earlier failures are forgotten."""
 _ROTATE_SECONDS = 60.0
-
-
-class State(StrEnum):
-    """How a component is."""
-
-    WAITING = "waiting"
-    STARTING = "starting"
-    READY = "ready"
-    UNRESPONSIVE = "unresponsive"
-    RESTARTING = "restarting"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True, slots=True)
-class Component:
-    """One process of the control plane. Its functions block, and are called on threads."""
-
-    name: str
-    version: str
-    launch: Callable[[], Launch]
-    """Prepares what is needed and says what to start; called again for every start."""
-    ready: Callable[[], bool]
-    log: Path
-    """Where its output goes, whoever started it."""
-    url: Callable[[], str | None] = lambda: None
-    running: Callable[[], ProcessIdentity | None] = lambda: None
-    """Who runs already, where the component itself can tell; otherwise the record does."""
-    strays: Callable[[], Sequence[ProcessIdentity]] = tuple
-    """Who runs already and is in the way of a start: nobody wrote it down."""
-    outdated: Callable[[ProcessIdentity], bool] = lambda _: False
-    """Whether the one that runs was told at its launch what is no longer so: it is stopped and started anew."""
-    needs: tuple[str, ...] = ()
-    """Components that must be ready before it is started."""
-    stop_signal: signal.Signals = signal.SIGTERM
-    stop_grace_seconds: float = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class ComponentState:
-    """A component as it is now."""
-
-    name: str
-    state: State
-    version: str
-    url: str | None
-    pid: int | None
-    restarts: int = 0
-    message: str = ""
-    """Why it is not ready, for people."""
 
 
 def backoff_seconds(failures: int) -> float:

@@ -38,6 +38,7 @@ _RESTART_SECONDS = 60.0  # of patience on a busy machine; it takes two to five
 def home() -> Iterator[Home]:
     with tempfile.TemporaryDirectory(prefix="sl-") as folder:
         home = Home(Path(folder) / "home")
+        home.logs.mkdir(parents=True)  # as an earlier version or a careful person would: for everybody to read
         yield home
         lifecycle.down(home, environments=True)
 
@@ -132,6 +133,11 @@ def test_up_returns_when_everything_is_ready(home: Home, running: ControlPlaneSt
     assert names == [(name, "ready") for name in ("control", "postgresql", "prefect", "worker")]
     assert all(one["pid"] and one["version"] for one in running.components)
     assert health(home)["ready"] is True
+
+
+def test_a_home_that_others_could_read_is_closed(home: Home, running: ControlPlaneState) -> None:
+    assert running.url
+    assert [oct(folder.stat().st_mode & 0o777) for folder in (home.root, home.logs)] == ["0o700", "0o700"]
 
 
 def test_a_second_up_changes_nothing(home: Home, running: ControlPlaneState) -> None:

@@ -10,7 +10,8 @@ import pytest
 from delivery.adapters import processes
 from delivery.adapters.processes import Launch, ProcessIdentity
 from shipline.control import supervision
-from shipline.control.supervision import Component, Supervisor
+from shipline.control.component import Component
+from shipline.control.supervision import Supervisor
 
 pytestmark = pytest.mark.integration
 _LONG = 10_000_001

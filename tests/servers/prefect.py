@@ -12,10 +12,10 @@ import httpx
 from delivery.adapters import processes
 from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
 from delivery.home import Home
+from shipline.control.component import Component
 from shipline.control.components import PrefectServer, Worker
 from shipline.control.credentials import prefect_auth
 from shipline.control.settings import PrefectAddress
-from shipline.control.supervision import Component
 
 _START_SECONDS = 180.0
 """Of patience on a busy machine; it takes five."""
