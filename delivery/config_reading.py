@@ -134,11 +134,10 @@ def closest(finding: Finding) -> str:
 
 def _refusal(name: str, problems: list[Problem], count: int) -> ConfigurationError:
     first = problems[0]
-    if count > len(problems):
-        problems.append(Problem(f"and {count - len(problems)} more problems"))
     others = f" (and {count - 1} more)" if count > 1 else ""
     message = f"reading {name}: {first.message}{others}"
-    return ConfigurationError(message, hint=first.hint, where=first.where, problems=tuple(problems))
+    more = count - len(problems)
+    return ConfigurationError(message, hint=first.hint, where=first.where, problems=tuple(problems), more=more)
 
 
 @dataclass(frozen=True, slots=True)

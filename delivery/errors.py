@@ -41,9 +41,13 @@ class DeliveryError(Exception):
 class ConfigurationError(DeliveryError):
     """What a person gave (a file, an option, a repository) is wrong; nothing was changed."""
 
-    def __init__(self, message: str, *, hint: str = "", where: str = "", problems: tuple[Problem, ...] = ()) -> None:
+    def __init__(
+        self, message: str, *, hint: str = "", where: str = "", problems: tuple[Problem, ...] = (), more: int = 0
+    ) -> None:
+        """With `more` problems than are given."""
         super().__init__(message, hint=hint, where=where)
         self.problems = problems
+        self.more = more
 
 
 class NotFoundError(ConfigurationError):

@@ -49,7 +49,7 @@ def check(
             raise
         found = [{"where": one.where, "message": one.message, "hint": one.hint} for one in problems]
         words = f"{problems_as_text(problems)}\n{error.message}"
-        session.show({"ok": False, "problems": found}, lambda _: session.say(words))
+        session.show({"ok": False, "problems": found, "more": error.more}, lambda _: session.say(words))
         raise typer.Exit(USAGE) from None
     session.show({"ok": True, "problems": []}, lambda _: session.say(f"{FILE} is good"))
 

@@ -15,7 +15,7 @@ _BY_STATE = {
     "Aborted": REFUSED,
     "Cancelled": REFUSED,
 }
-_SHOWN_PROBLEMS = 20
+_SHOWN_PROBLEMS = 10
 
 
 class ApiError(DeliveryError):
@@ -31,6 +31,11 @@ class ApiError(DeliveryError):
             Problem(**{name: str(one.get(name) or "") for name in ("message", "hint", "where", "excerpt")})
             for one in body.get("problems") or ()
         )
+        self.more = int(body.get("more") or 0)
+
+
+class Interrupted(DeliveryError):  # noqa: N818  # a person ended it
+    """Ctrl-C ended a command."""
 
 
 def exit_code_of_state(state: str) -> int:
@@ -42,6 +47,8 @@ def exit_code(error: DeliveryError) -> int:
     """Which kind of end this error is."""
     if isinstance(error, ApiError):
         return _exit_code_of_status(error.status)
+    if isinstance(error, Interrupted):
+        return INTERRUPTED
     if isinstance(error, ConfigurationError):
         return USAGE
     return FAILED if isinstance(error, VerificationError) else ERRORED
@@ -57,19 +64,30 @@ def document_of(error: DeliveryError) -> dict[str, Any]:
     """What `--json` prints instead of the answer."""
     about = {"code": _code(error), "message": error.message, "hint": error.hint, "where": error.where}
     problems = [{"where": one.where, "message": one.message, "hint": one.hint} for one in _problems(error)]
-    return {"error": about, "problems": problems} if problems else {"error": about}
+    return {"error": about, "problems": problems, "more": getattr(error, "more", 0)} if problems else {"error": about}
 
 
 def words_of(error: DeliveryError) -> str:
-    """A few lines for people: what was being done, the cause, what to do next."""
+    """A few lines for people: what was being done, the cause, what to do next; each problem once."""
     problems = _problems(error)
-    lines = [f"error: {f'{error.where}: ' if error.where else ''}{error.message}"]
     if problems:
-        lines += [problem_words(one) for one in problems[:_SHOWN_PROBLEMS]]
-        lines += [f"and {len(problems) - _SHOWN_PROBLEMS} more"] if len(problems) > _SHOWN_PROBLEMS else []
-    if error.hint:
-        lines.append(f"hint: {error.hint}")
-    return "\n".join(lines)
+        return "\n".join([f"error: {_doing(error, problems[0])}", *_told(error, problems)])
+    lines = [f"error: {f'{error.where}: ' if error.where else ''}{error.message}"]
+    return "\n".join([*lines, f"hint: {error.hint}"] if error.hint else lines)
+
+
+def _doing(error: DeliveryError, first: Problem) -> str:
+    """What was being done, without the first problem that the message tells too."""
+    doing, found, _ = error.message.partition(first.message)
+    return doing.rstrip(": ") if found and doing else error.message
+
+
+def _told(error: DeliveryError, problems: tuple[Problem, ...]) -> list[str]:
+    lines = [problem_words(one) for one in problems[:_SHOWN_PROBLEMS]]
+    rest = len(problems) - len(lines) + getattr(error, "more", 0)
+    lines += [f"and {rest} more; see: shipline check"] if rest else []
+    known = any(one.hint == error.hint for one in problems)
+    return lines if known or not error.hint else [*lines, f"hint: {error.hint}"]
 
 
 def problem_words(problem: Problem) -> str:
@@ -99,5 +117,9 @@ def _problems(error: DeliveryError) -> tuple[Problem, ...]:
 def _code(error: DeliveryError) -> str:
     if isinstance(error, ApiError):
         return error.code
-    names: dict[type[DeliveryError], str] = {NotFoundError: "not_found", ConfigurationError: "configuration"}
+    names: dict[type[DeliveryError], str] = {
+        NotFoundError: "not_found",
+        ConfigurationError: "configuration",
+        Interrupted: "interrupted",
+    }
     return names.get(type(error), "errored")

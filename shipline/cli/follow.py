@@ -8,7 +8,7 @@ from typing import Any
 
 from delivery.errors import TransientError
 from shipline.cli.client import LogPiece, segments
-from shipline.cli.errors import TIMED_OUT, ApiError, complain, exit_code_of_state
+from shipline.cli.errors import TIMED_OUT, ApiError, Interrupted, complain, exit_code_of_state
 from shipline.cli.feed import Feed, feed
 from shipline.cli.output import Document, duration
 from shipline.cli.session import Session
@@ -190,8 +190,7 @@ def _going_on(identity: str, what: str) -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        complain(
-            f"\nthe {what} goes on; follow it with: shipline logs {identity} --follow\n"
-            f"stop it with: shipline abort {identity} --reason TEXT"
+        hint = (
+            f"follow it with: shipline logs {identity} --follow; stop it with: shipline abort {identity} --reason TEXT"
         )
-        raise
+        raise Interrupted(f"interrupted: the {what} goes on", hint=hint) from None

@@ -11,7 +11,16 @@ from typing import Annotated, Any
 import typer
 
 from delivery.errors import DeliveryError
-from shipline.cli.errors import ERRORED, INTERRUPTED, USAGE, complain, document_of, exit_code, unexpected, words_of
+from shipline.cli.errors import (
+    ERRORED,
+    USAGE,
+    Interrupted,
+    complain,
+    document_of,
+    exit_code,
+    unexpected,
+    words_of,
+)
 from shipline.cli.session import command
 
 COMMANDS = {
@@ -152,7 +161,7 @@ def _call(given: list[str]) -> int:
         sys.stdout.flush()
         return int(code or 0)
     except (KeyboardInterrupt, typer.Abort):
-        return INTERRUPTED
+        return _report(Interrupted("interrupted"), as_json=as_json)
     except BrokenPipeError:
         # The reader had enough; Python would complain once more while it exits.
         sys.stdout = sys.stderr

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Concatenate, ParamSpec
 import typer
 
 from delivery.errors import ConfigurationError, DeliveryError, TransientError
-from shipline.cli.errors import complain
+from shipline.cli.errors import Interrupted, complain
 
 if TYPE_CHECKING:
     from delivery.home import Home
@@ -119,7 +119,10 @@ def command(function: Callable[Concatenate[Session, Given], None]) -> Callable[.
     @functools.wraps(function)
     def callback(**given: Any) -> None:  # noqa: ANN401  # what typer read
         shared = {name: given.pop(name) for name in SHARED}
-        function(Session(**shared), **given)  # type: ignore[call-arg]
+        try:
+            function(Session(**shared), **given)  # type: ignore[call-arg]
+        except KeyboardInterrupt:  # typer would make an exit code of it that says nothing
+            raise Interrupted("interrupted") from None
 
     own = list(inspect.signature(function).parameters.values())[1:]
     shared = [

@@ -50,8 +50,8 @@ async def _delivery_error(_request: Request, error: Exception) -> JSONResponse:
         raise error
     status, code = _kind(error)
     problems = getattr(error, "problems", ())
-    more = {"problems": [_problem(one) for one in problems]} if problems else {}
-    return answer(status, code, error.message, error.hint, error.where, **more)
+    found = {"problems": [_problem(one) for one in problems], "more": getattr(error, "more", 0)} if problems else {}
+    return answer(status, code, error.message, error.hint, error.where, **found)
 
 
 def _kind(error: DeliveryError) -> tuple[int, str]:

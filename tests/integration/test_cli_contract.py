@@ -317,9 +317,14 @@ def test_no_follow_returns_at_once(api: ControlApi, shipline: Shipline) -> None:
     assert (ended.code, ended.document["state"]) == (0, "Queued")
 
 
-def test_interrupting_is_130_and_says_how_to_go_on(api: ControlApi, tmp_path: Path) -> None:
+@pytest.mark.parametrize("as_json", [False, True])
+def test_interrupting_is_130_and_says_how_to_go_on(
+    api: ControlApi,
+    tmp_path: Path,
+    as_json: bool,  # noqa: FBT001  # a table's column
+) -> None:
     _run_turns(api, documents.run("Running", finished=False))
-    words = [sys.executable, "-m", "shipline.cli.main", "run"]
+    words = [sys.executable, "-m", "shipline.cli.main", "run", *(["--json"] if as_json else [])]
     with subprocess.Popen(
         words, cwd=tmp_path / "shop", env=_environment(api), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
@@ -327,11 +332,18 @@ def test_interrupting_is_130_and_says_how_to_go_on(api: ControlApi, tmp_path: Pa
         while not any(what == f"GET /runs/{RUN}" for what, _, _ in api.asked) and time.monotonic() < deadline:
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        _, err = process.communicate(timeout=20)
+        out, err = process.communicate(timeout=20)
     assert process.returncode == 130
     assert f"follow it with: shipline logs {RUN} --follow" in err
     assert f"stop it with: shipline abort {RUN} --reason TEXT" in err
     assert "Traceback" not in err
+    if as_json:
+        assert json.loads(out)["error"] == {
+            "code": "interrupted",
+            "message": "interrupted: the run goes on",
+            "hint": f"follow it with: shipline logs {RUN} --follow; stop it with: shipline abort {RUN} --reason TEXT",
+            "where": "",
+        }
 
 
 # Promotions

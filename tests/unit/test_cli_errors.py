@@ -2,6 +2,7 @@
 
 import pytest
 
+from delivery.config_reading import read_configuration
 from delivery.errors import (
     ConfigurationError,
     DeliveryError,
@@ -57,10 +58,35 @@ def test_problems_keep_their_excerpts_for_people_and_lose_them_for_programs() ->
     ]
 
 
+def test_each_problem_and_each_hint_is_said_once() -> None:
+    problem = Problem("unknown key 'stpes'", "did you mean 'steps'?", "shipline.yaml:3:1")
+    error = ConfigurationError(
+        "reading shipline.yaml at 4f3a: unknown key 'stpes'",
+        hint="did you mean 'steps'?",
+        where="shipline.yaml:3:1",
+        problems=(problem,),
+    )
+    assert words_of(error).splitlines() == [
+        "error: reading shipline.yaml at 4f3a",
+        "shipline.yaml:3:1: unknown key 'stpes'",
+        "hint: did you mean 'steps'?",
+    ]
+
+
 def test_a_thousand_problems_are_not_a_thousand_lines() -> None:
-    error = ConfigurationError("many", problems=(Problem("one"),) * 1000)
-    assert words_of(error).splitlines()[-1] == "and 980 more"
-    assert len(document_of(error)["problems"]) == 1000
+    error = ConfigurationError("many", problems=(Problem("one"),) * 1000, more=7)
+    assert words_of(error).splitlines() == ["error: many", *["one"] * 10, "and 997 more; see: shipline check"]
+    assert (len(document_of(error)["problems"]), document_of(error)["more"]) == (1000, 7)
+
+
+def test_a_bomb_is_told_in_a_few_lines() -> None:
+    bomb = "\n".join(["a0: &a0 [x]"] + [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)])
+    with pytest.raises(ConfigurationError) as refused:
+        read_configuration(bomb.encode())
+    lines = words_of(refused.value).splitlines()
+    assert lines[0] == "error: reading shipline.yaml"
+    assert lines[-1] == "and 82 more; see: shipline check"
+    assert len(lines) <= 42
 
 
 def test_an_answer_without_our_error_still_says_its_status() -> None:
