@@ -36,14 +36,15 @@ def choose_baseline(
     default_branch: str,
     tested: Sequence[str] = (),
     asked_for: str | None = None,
+    meant: str | None = None,
 ) -> Baseline:
     """The merge base with the default branch for a branch; the last tested revision on the default branch itself.
 
     `tested` are the default branch's successfully tested commits, newest first. `asked_for` (`--base`) decides
-    alone; NotFoundError when it does not exist.
+    alone, and is the commit `meant` where that is known; NotFoundError when it does not exist.
     """
     if asked_for is not None:
-        return Baseline(source.resolve(asked_for).commit, f"asked for with --base {asked_for}")
+        return Baseline(source.resolve(meant or asked_for).commit, f"asked for with --base {asked_for}")
     try:
         tip = source.resolve(default_branch).commit
     except NotFoundError:

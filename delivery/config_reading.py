@@ -1,6 +1,5 @@
 """Reading `shipline.yaml`: bytes to a `Configuration`, or everything that is wrong with them in one go."""
 
-import difflib
 import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from delivery.config_findings import Finding, described, model_findings, shorten
 from delivery.config_repair import repaired
 from delivery.config_size import crowded_sections
 from delivery.errors import ConfigurationError, Problem
+from delivery.spelling import closest
 from delivery.yaml_document import Document, Fault, Mark, lines_of, parse
 
 MAXIMUM_BYTES = 1_000_000
@@ -111,25 +111,18 @@ def _semantic_findings(document: Document, value: dict[str, JsonValue], findings
     unread = {finding.path for finding in findings} - {one.path for one in _beside_faults(document, findings)}
     if len(findings) > _MOST_GUESSES or value != document.value or any(len(path) <= _ENTRY for path in unread):
         return []
-    meant = repaired(value, [(finding, closest(finding)) for finding in findings])
+    meant = repaired(value, [(finding, closest(finding.unknown, finding.known)) for finding in findings])
     return list(check(meant)) if meant else []
 
 
 def _without_echoes(findings: list[Finding]) -> list[Finding]:
     """Without the missing keys that are there under a misspelt name."""
-    meant = {(*finding.path[:-1], closest(finding)) for finding in findings[:_MOST_GUESSES] if finding.at_key}
+    meant = {
+        (*finding.path[:-1], closest(finding.unknown, finding.known))
+        for finding in findings[:_MOST_GUESSES]
+        if finding.at_key
+    }
     return [finding for finding in findings if not (finding.missing and finding.path in meant)]
-
-
-def closest(finding: Finding) -> str:
-    """The known word that an unknown one is probably meant to be; empty when none is close."""
-    unknown, known = finding.unknown.lower(), list(finding.known)[:_MOST_GUESSES]
-    if not 0 < len(unknown) <= _WIDTH:
-        return ""
-    by_case = {word.lower(): word for word in known}
-    beginnings = [word for word in by_case if word.startswith(unknown)]
-    near = beginnings if len(beginnings) == 1 else difflib.get_close_matches(unknown, by_case, n=1)
-    return by_case[near[0]] if near else ""
 
 
 def _refusal(name: str, problems: list[Problem], count: int) -> ConfigurationError:
@@ -157,7 +150,7 @@ class _Source:
         return _refusal(self.name, shown, len(placed))
 
     def _problem(self, mark: Mark, finding: Finding, secrets: Mapping[int, int]) -> Problem:
-        near = closest(finding)
+        near = closest(finding.unknown, finding.known)
         hint = f"did you mean '{shortened(near)}'?" if near else finding.hint or _listed(finding)
         shown = excerpt(self.lines, mark, secret=secrets.get(mark.line))
         return Problem(finding.message, hint, self._where(mark), shown)

@@ -31,6 +31,8 @@ class PlanRequest:
     """Commits of the default branch that were tested successfully, newest first."""
     base: str | None = None
     """A revision's name to compare with instead of what would be chosen."""
+    base_commit: str | None = None
+    """What that name means where the person stands; None asks the source."""
     wishes: Wishes = field(default_factory=Wishes)
 
 
@@ -123,7 +125,9 @@ def _changes(request: PlanRequest, source: SourceRepository) -> ChangeSet:
     configuration = request.configuration
     told = "default_branch" in configuration.model_fields_set or request.default_branch is None
     branch = configuration.default_branch if told else request.default_branch or configuration.default_branch
-    baseline = choose_baseline(source, request.revision, branch, request.tested, request.base)
+    baseline = choose_baseline(
+        source, request.revision, branch, request.tested, asked_for=request.base, meant=request.base_commit
+    )
     return change_set(source, request.revision, baseline)
 
 

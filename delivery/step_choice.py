@@ -14,6 +14,7 @@ from delivery.impact import ALL, Impact, changed_paths, is_forced, reason_for_ev
 from delivery.paths import matching
 from delivery.plan import Action, PlannedStep
 from delivery.source import ChangeSet
+from delivery.spelling import closest
 from delivery.step_graph import Node
 
 _REUSED = "an earlier success had the same inputs, command, tools and environment"
@@ -130,6 +131,7 @@ def _can_be_asked_for(configuration: Configuration, name: str) -> bool:
 
 
 def _unknown(option: str, name: str, kind: str, known: Sequence[str]) -> NotFoundError:
-    return NotFoundError(
-        f"reading {option} {name}: there is no such {kind}", hint=f"known are: {', '.join(known) or 'none'}"
-    )
+    near = closest(name, known)
+    meant = f"did you mean '{near}'? " if near else ""
+    hint = f"{meant}known are: {', '.join(known) or 'none'}"
+    return NotFoundError(f"reading {option} {name}: there is no such {kind}", hint=hint)

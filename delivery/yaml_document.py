@@ -215,7 +215,8 @@ class _Reading:
             try:
                 value = plain_value(event.value)
             except ValueError:
-                self._fault(event, f"number {_short(event.value)} is too large", "put it in quotes to make it a text")
+                hint = "write a smaller one, or quote it for a text"
+                self._fault(event, f"number {_short(event.value)} is too large", hint)
         if "\0" in event.value:
             self._fault(event, "a text may not contain the character NUL", "remove the '\\0'")
         if self._expects_key():

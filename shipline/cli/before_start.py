@@ -1,6 +1,7 @@
 """What a plan or run is about, looked at here: nothing is started or registered for what would be refused."""
 
 import os
+from collections.abc import Collection
 from pathlib import Path
 
 from delivery.errors import DeliveryError, NotFoundError
@@ -8,7 +9,15 @@ from shipline.cli.configure import configuration_content
 from shipline.cli.session import Session, recorded_address
 
 
-def check_before_start(session: Session, revision: str | None, *, base: str | None, dirty: bool) -> None:
+def check_before_start(
+    session: Session,
+    revision: str | None,
+    *,
+    base: str | None,
+    dirty: bool,
+    only: Collection[str],
+    force: Collection[str],
+) -> None:
     """ConfigurationError for what a work tree cannot be planned from; a remote control plane looks for itself."""
     if os.environ.get("SHIPLINE_URL") or session.tree is None:
         return
@@ -19,7 +28,7 @@ def check_before_start(session: Session, revision: str | None, *, base: str | No
         if _may_be_known_there(session, session.tree):
             return
         raise
-    _check_configuration(session.tree, commit)
+    _check_configuration(session.tree, commit, only, force)
 
 
 def _check_history(tree: Path, base: str | None) -> None:
@@ -31,10 +40,12 @@ def _check_history(tree: Path, base: str | None) -> None:
         resolve(tree, base)
 
 
-def _check_configuration(tree: Path, commit: str | None) -> None:
+def _check_configuration(tree: Path, commit: str | None, only: Collection[str], force: Collection[str]) -> None:
     from delivery.config_reading import read_configuration
+    from delivery.step_choice import Wishes, check_wishes
 
-    read_configuration(configuration_content(tree, commit))
+    configuration = read_configuration(configuration_content(tree, commit))
+    check_wishes(configuration, Wishes(frozenset(force), frozenset(only)))
 
 
 def _commit(tree: Path, name: str) -> str:

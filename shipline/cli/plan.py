@@ -33,7 +33,7 @@ def plan(
 
     Example: shipline plan my-branch --base main
     """
-    check_before_start(session, revision, base=base, dirty=dirty)
+    check_before_start(session, revision, base=base, dirty=dirty, only=names(only), force=names(force))
     query = {
         "revision": revision,
         "base": base,

@@ -43,7 +43,7 @@ def run(  # noqa: PLR0913  # a command's parameters are its options
 
     Example: shipline run --wait --timeout 600
     """
-    check_before_start(session, revision, base=base, dirty=dirty)
+    check_before_start(session, revision, base=base, dirty=dirty, only=names(only), force=names(force))
     body = {
         "revision": revision,
         "base": base,

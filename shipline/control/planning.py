@@ -53,7 +53,8 @@ def plan(connections: Connections, project: str, asked: Asked) -> Plan:
         environments=_in_force(connections, project),
         default_branch=str(row["default_branch"]),
         tested=tuple(str(one["commit"]) for one in tested),
-        base=_base(row, asked.base),
+        base=asked.base,
+        base_commit=_base(row, asked.base),
         wishes=Wishes(frozenset(asked.force), frozenset(asked.only)),
     )
     builds = LedgerBuilds(connections.ledger, project)
@@ -67,7 +68,7 @@ def plan(connections: Connections, project: str, asked: Asked) -> Plan:
 def _base(row: dict[str, JsonValue], name: str | None) -> str | None:
     """The commit that `--base` means where the person stands; a URL has no such place."""
     location = str(row["location"])
-    return name if name is None or "://" in location else resolve(location, name)
+    return None if name is None or "://" in location else resolve(location, name)
 
 
 def _in_force(connections: Connections, project: str) -> dict[str, Environment] | None:

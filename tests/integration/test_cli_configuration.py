@@ -171,6 +171,17 @@ def test_an_unknown_revision_or_base_is_told_before_anything_starts(
     assert "resolving 'no-such-branch'" in error["message"]
 
 
+@pytest.mark.parametrize("words", [("--only", "unti"), ("--force", "al")])
+def test_a_name_that_was_misspelt_is_asked_for_before_anything_starts(
+    shipline: Call, tree: Path, words: tuple[str, str]
+) -> None:
+    _commit_all(tree, GOOD)
+    code, out, _ = shipline("run", *words, "--json")
+    error = json.loads(out)["error"]
+    meant = {"unti": "unit", "al": "all"}[words[1]]
+    assert (code, error["code"], error["hint"]) == (2, "not_found", f"did you mean '{meant}'? known are: {meant}")
+
+
 def _commit_all(tree: Path, configuration: str) -> None:
     (tree / "shipline.yaml").write_text(configuration)
     _git(tree, "add", ".")

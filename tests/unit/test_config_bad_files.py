@@ -71,9 +71,12 @@ MEGABYTE = 1_000_000
         ),
         (
             b"version: 123456789012345678901234567890\n",
-            "1:10: number 123456789012345678901234567890 is too large (put it in quotes to make it a text)",
+            "1:10: number 123456789012345678901234567890 is too large (write a smaller one, or quote it for a text)",
         ),
-        (b"version: 1e999\n", "1:10: number 1e999 is too large (put it in quotes to make it a text)"),
+        (
+            b"version: 1e999\n",
+            "1:10: number 1e999 is too large (write a smaller one, or quote it for a text)",
+        ),
         (b'a: "\\0"\n', "1:4: a text may not contain the character NUL (remove the '\\0')"),
         (b"a: \x07\n", "1:4: character U+0007 is not allowed in YAML (remove it)"),
         (b"a: b: c\n", "1:5: a colon stands where no key can be (put a text that contains ': ' in quotes)"),

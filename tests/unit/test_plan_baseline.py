@@ -74,6 +74,13 @@ def test_without_a_default_branch_everything_counts(source: InMemorySource) -> N
     )
 
 
+def test_a_base_is_called_what_was_typed_whatever_it_means_there(source: InMemorySource) -> None:
+    commit = source.names["elsewhere"]
+    assert choose_baseline(
+        source, Revision(source.names["main"]), "main", asked_for="HEAD~2", meant=commit
+    ) == Baseline(commit, "asked for with --base HEAD~2")
+
+
 def test_a_base_that_is_asked_for_decides_alone(source: InMemorySource) -> None:
     assert choose(source, "topic", base="elsewhere") == Baseline(
         source.names["elsewhere"], "asked for with --base elsewhere"

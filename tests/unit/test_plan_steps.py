@@ -226,18 +226,19 @@ def test_a_library_alone_is_tested_as_a_whole() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wishes", "message"),
+    ("wishes", "message", "meant"),
     [
-        (Wishes(force=frozenset({"apy"})), "reading --force apy: there is no such service"),
-        (Wishes(only=frozenset({"unti"})), "reading --only unti: there is no such step or service"),
-        (Wishes(only=frozenset({"unit@nowhere"})), "reading --only unit@nowhere: there is no such step or service"),
+        (Wishes(force=frozenset({"apy"})), "reading --force apy: there is no such service", "api"),
+        (Wishes(only=frozenset({"unti"})), "reading --only unti: there is no such step or service", "unit"),
+        (Wishes(only=frozenset({"no@one"})), "reading --only no@one: there is no such step or service", ""),
     ],
 )
-def test_a_wish_for_what_does_not_exist_is_refused(wishes: Wishes, message: str) -> None:
+def test_a_wish_for_what_does_not_exist_is_refused(wishes: Wishes, message: str, meant: str) -> None:
     with pytest.raises(NotFoundError) as refusal:
         check_wishes(STEPS, wishes)
 
     assert refusal.value.message == message
+    assert refusal.value.hint.startswith(f"did you mean '{meant}'? known are: " if meant else "known are: ")
     assert "api" in refusal.value.hint
 
 
