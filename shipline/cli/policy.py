@@ -37,7 +37,7 @@ def _render(session: Session, found: Document) -> None:
     ]
     table(("ENVIRONMENT", "RULE", "IN FORCE"), rows=rules)
     if not found["proposed"]:
-        session.say("nothing else is proposed")
+        session.say(found.get("note") or "nothing else is proposed")
         return
     session.say("\nproposed, and not in force until: shipline policy accept")
     table(("ENVIRONMENT", "RULE", "IN FORCE", "PROPOSED", ""), [_proposal(one) for one in found["proposed"]])

@@ -29,6 +29,8 @@ def render_run(session: Session, run: Document) -> None:
     session.say(f"run {run['id']} of {short(run['revision'])}: {run['state']}{problem}")
     if run.get("url"):
         session.say(str(run["url"]))
+    if run.get("note"):
+        session.say(str(run["note"]))
 
 
 def _render_failure(session: Session, run: str, step: Document) -> None:

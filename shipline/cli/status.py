@@ -28,6 +28,8 @@ def _render(session: Session, found: Document) -> None:
     for environment in found["environments"]:
         for line in _notes(environment):
             session.say(line)
+    if found.get("note"):
+        session.say(found["note"])
     control = found.get("control_plane") or {}
     if control.get("memory_bytes"):
         session.say(f"control plane: {control['memory_bytes'] / _MEGABYTE:.0f} MB")

@@ -15,6 +15,7 @@ from delivery.promoting.requesting import Wanted, last_good, request_promotion, 
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import Kind, Phase, Promotion
 from delivery.running.releasing import release_draft
+from shipline.control.library_notes import NOTHING_DEPLOYED
 from shipline.control.planning import Asked, find_revision
 
 _HEX = re.compile(r"(sha256:)?[0-9a-f]{6,64}")
@@ -26,7 +27,7 @@ def find_release(connections: Connections, project: str, what: str) -> dict[str,
 
     Its `revision` is then the one that was meant: several revisions may have made the same release.
 
-    NotFoundError when none was made yet.
+    NotFoundError when none was made yet, ConfigurationError when that revision will never make one.
     """
     rows = connections.ledger.rows("releases", order="-created_at", project=project)
     for meant in (_by_release, _by_version, _by_artifact):
@@ -36,6 +37,9 @@ def find_release(connections: Connections, project: str, what: str) -> dict[str,
     commit = _commit(connections, project, what)
     tested = connections.ledger.rows("revisions", project=project, commit=commit)
     found = [row for row in rows if tested and row["digest"] == tested[0].get("release")]
+    if tested and not tested[0].get("release"):
+        message = f"promoting {what}: revision {commit[:12]} was tested and makes no release; {NOTHING_DEPLOYED}"
+        raise ConfigurationError(message, hint="to deploy something, declare a service in shipline.yaml")
     if not found:
         message = f"promoting {what}: revision {commit[:12]} has no release"
         raise NotFoundError(message, hint=f"make one with: shipline run {commit[:12]}")

@@ -9,6 +9,7 @@ from delivery.promoting.turn import read_promotions
 from delivery.promotion import Kind, Phase, Promotion
 from delivery.run import Run, RunState
 from shipline.control.control import Control
+from shipline.control.library_notes import note_of_run
 from shipline.control.run_logs import log_documents
 
 _STATES = {
@@ -58,6 +59,7 @@ def run_document(control: Control, run: Run) -> dict[str, JsonValue]:
         "finished_at": utc_text(run.verified_at) if run.verified_at else None,
         "url": control.flow_runs.url(run.flow_run) if run.flow_run else None,
         "plan": planned.get("plan"),
+        "note": note_of_run(run, planned.get("plan")),
     }
 
 

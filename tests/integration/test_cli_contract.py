@@ -151,6 +151,16 @@ def test_status_shows_what_runs_what_waits_and_what_is_held(api: ControlApi, shi
     assert "control plane: 345 MB" in words
 
 
+def test_what_is_no_service_is_told_by_run_status_and_policy(api: ControlApi, shipline: Shipline) -> None:
+    note = "nothing is deployed: no service is declared"
+    _run_turns(api, documents.run("Completed", note=f"version 1.2.0; {note}"))
+    assert shipline("run").out.splitlines()[-1] == f"version 1.2.0; {note}"
+    api.answers["GET /projects/shop/status"] = [{"environments": [], "note": note}]
+    assert note in shipline("status").out.splitlines()
+    api.answers["GET /projects/shop/policy"] = [{"version": 0, "environments": {}, "proposed": [], "note": note}]
+    assert shipline("policy").out.splitlines()[-1] == note
+
+
 def test_dora_never_shows_zero_for_no_data(api: ControlApi, shipline: Shipline) -> None:
     api.answers["GET /projects/shop/dora"] = [documents.DORA]
     ended = shipline(

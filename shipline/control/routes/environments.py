@@ -17,6 +17,7 @@ from delivery.promotion import Phase
 from shipline.control.access import Acting, Caller, Ports, Project
 from shipline.control.answers import require
 from shipline.control.environment_documents import hold_document, incident_document, status_documents
+from shipline.control.library_notes import note_of_project
 from shipline.control.promotion_documents import approval_document, history_document
 
 router = APIRouter(tags=["environments"])
@@ -48,6 +49,7 @@ def status(request: Request, ports: Ports, project: Project, environment: str | 
     return {
         "project": project,
         "environments": status_documents(ports, project, environment),
+        "note": note_of_project(ports, project),
         "control_plane": {"memory_bytes": memory, "components": health["components"]},
     }
 

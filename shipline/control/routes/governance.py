@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from delivery.config import Configuration
 from delivery.connections import Connections
 from delivery.errors import NotFoundError
-from delivery.policy import PolicyDifference, policy_document, proposed_policies
+from delivery.policy import policy_document, proposed_policies
 from delivery.promoting.accepting import accept, pending, policies_in_force
 from delivery.promoting.candidates import configuration_at
 from delivery.secret import SecretScope
 from shipline.control.access import Acting, Caller, Ports, Project
+from shipline.control.library_notes import note_of_configuration
 from shipline.control.planning import Asked, find_revision
 
 router = APIRouter(tags=["governance"])
@@ -39,7 +40,7 @@ class Secret(BaseModel):
 @router.get("/projects/{project}/policy")
 def show_policy(ports: Ports, project: Project) -> dict[str, JsonValue]:
     """What is in force, and what `shipline.yaml` proposes beyond it."""
-    return _document(ports, project, pending(ports, project, _proposal(ports, project)))
+    return _document(ports, project, _proposal(ports, project))
 
 
 @router.post("/projects/{project}/policy/accept")
@@ -56,7 +57,7 @@ def accept_policy(body: Acceptance, acting: Acting, project: Project, caller: Ca
     accept(ports, project, wanted, caller)
     environments = [one.environment for one in policies_in_force(ports, project)]
     acting.flow_runs.ensure_deployments(project, environments)
-    return _document(ports, project, pending(ports, project, proposal))
+    return _document(ports, project, proposal)
 
 
 @router.get("/projects/{project}/secrets")
@@ -85,7 +86,7 @@ def _proposal(ports: Connections, project: str) -> Configuration:
     return configuration_at(ports, project, find_revision(ports, project, Asked()).commit)
 
 
-def _document(ports: Connections, project: str, differences: list[PolicyDifference]) -> dict[str, JsonValue]:
+def _document(ports: Connections, project: str, proposal: Configuration) -> dict[str, JsonValue]:
     in_force = policies_in_force(ports, project)
     return {
         "version": sum(one.version for one in in_force),
@@ -98,6 +99,7 @@ def _document(ports: Connections, project: str, differences: list[PolicyDifferen
                 "to": one.new,
                 "loosens": one.loosens,
             }
-            for one in differences
+            for one in pending(ports, project, proposal)
         ],
+        "note": note_of_configuration(proposal),
     }
