@@ -102,12 +102,18 @@ def _group(about: str) -> typer.Typer:
 
 
 def _made_group(about: str, members: dict[str, str]) -> typer.Typer:
-    group = _group(about)
+    group = _group(f"{about}\n\n{_example(members)}")
     group.callback()(_by_itself(command(load(members[""]))) if "" in members else _help)
     for member, place in members.items():
         if member:
             group.command(member)(command(load(place)))
     return group
+
+
+def _example(members: dict[str, str]) -> str:
+    """The example of the group's first member, which is the group itself when that is a command too."""
+    _, mark, example = (inspect.getdoc(load(next(iter(members.values())))) or "").partition("Example: ")
+    return f"{mark}{example}"
 
 
 def load(place: str) -> Callable[..., None]:

@@ -31,7 +31,18 @@ def test_every_command_explains_itself_with_an_example(words: str, capsys: pytes
     assert f"Usage: shipline {words}" in told
     example = (inspect.getdoc(ALL[words]) or "").partition("Example: ")[2]
     assert f"shipline {words}" in example
+    assert " ".join(example.split()) in " ".join(told.split())
     assert "--json" in told
+
+
+@pytest.mark.parametrize("group", main.GROUPS)
+def test_every_group_explains_itself_with_an_example(group: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main.main([group, "--help"])
+    told = capsys.readouterr().out
+    assert ended.value.code == 0
+    assert main.GROUPS[group][0] in told
+    assert f"shipline {group}" in told.partition("Example: ")[2]
 
 
 def test_the_reference_is_current() -> None:
