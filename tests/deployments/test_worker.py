@@ -1,12 +1,17 @@
 """The worker against a real Prefect server: flow runs start soon, in every pool, and none outlives it."""
 
+import os
+import sys
+import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import psutil
 import pytest
 
-from delivery.adapters.processes import wait_until
+from delivery.adapters.processes import Launch, spawn, stop, wait_until
 from deployments.flow_processes import end_flow_processes, flow_processes
 from deployments.placements import PlacedFlow
 from deployments.prefect_placement import PrefectPlacement
@@ -122,3 +127,76 @@ def test_what_a_killed_worker_left_is_found_by_its_home(
         assert [process.pid for process in left] == [engine]
         end_flow_processes(left, 2.0)
         assert flow_processes(home=prefect_server.home.root) == []
+
+
+def test_prefects_own_command_starts_a_worker_of_the_type(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+) -> None:
+    placement.ensure_deployments("alone", [])
+    mark = tmp_path / "mark"
+    with prefects_command(prefect_server, modules, "alone.ci", tmp_path):
+        flow_run = placement.start("probe", "alone", {"run": str(mark)}, key=str(mark))
+        assert became(placement, flow_run, "COMPLETED")
+        pool = prefect_server.ask("GET", "/work_pools/alone.ci").json()
+        assert (pool["type"], pool["status"]) == ("shipline", "READY")
+    assert flow_processes(home=prefect_server.home.root) == []
+
+
+@contextmanager
+def prefects_command(prefect: RunningPrefect, modules: Path, pool: str, folder: Path) -> Iterator[None]:
+    """`prefect worker start`, as people type it."""
+    command = (sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "shipline")
+    environment = {
+        "PATH": os.environ["PATH"],
+        "PYTHONPATH": f"{Path(__file__).parents[2]}:{modules}",
+        "SHIPLINE_HOME": str(prefect.home.root),
+        "PREFECT_HOME": str(folder / "prefect"),
+        "PREFECT_API_URL": f"{prefect.url}/api",
+        "PREFECT_API_AUTH_STRING": prefect.auth,
+    }
+    identity = spawn(Launch(command, folder, folder / "worker.log", environment))
+    try:
+        yield
+    finally:
+        stop(identity, 20)
+
+
+@pytest.mark.usefixtures("worker")
+def test_cancelling_ends_the_process_and_prefect_is_told(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, tmp_path: Path
+) -> None:
+    placement.ensure_deployments("cancelled", [])
+    mark = tmp_path / "mark"
+    flow_run = placement.start("wait", "cancelled", {"run": str(mark)}, key=str(mark))
+    process = begun(mark)[1]
+    cancelling = {"state": {"type": "CANCELLING"}}
+    prefect_server.ask("POST", f"/flow_runs/{flow_run}/set_state", cancelling).raise_for_status()
+    assert became(placement, flow_run, "CANCELLED")
+    assert wait_until(lambda: not psutil.pid_exists(process), 10)
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_flow_run_that_is_killed_is_reported_at_once(placement: PrefectPlacement, tmp_path: Path) -> None:
+    placement.ensure_deployments("killed", [])
+    mark = tmp_path / "mark"
+    flow_run = placement.start("wait", "killed", {"run": str(mark)}, key=str(mark))
+    psutil.Process(begun(mark)[1]).kill()
+    assert wait_until(lambda: placement.state(flow_run) == "CRASHED", 10)
+
+
+@pytest.mark.usefixtures("worker")
+def test_what_is_cancelled_before_it_starts_never_runs(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, tmp_path: Path
+) -> None:
+    placement.ensure_deployments("never", [])
+    late = {
+        "type": "SCHEDULED",
+        "state_details": {"scheduled_time": (datetime.now(UTC) + timedelta(seconds=4)).isoformat()},
+    }
+    mark = tmp_path / "mark"
+    deployment = prefect_server.ask("GET", "/deployments/name/probe/never").json()["id"]
+    asked = {"parameters": {"run": str(mark)}, "state": late}
+    flow_run = prefect_server.ask("POST", f"/deployments/{deployment}/create_flow_run", asked).json()["id"]
+    prefect_server.ask("POST", f"/flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLED"}}).raise_for_status()
+    time.sleep(6)
+    assert (mark.exists(), placement.state(flow_run)) == (False, "CANCELLED")
