@@ -21,6 +21,8 @@ from delivery.dora_question import DAYS_A_WEEK, Question, Variant
 from delivery.dora_rows import Deployment, History, Incident
 from delivery.ledger import utc_text
 
+_UNTOLD = "nothing here could tell a failure: no result, no rollback, no incident"
+
 
 @dataclass(frozen=True, slots=True)
 class _Selection:
@@ -162,7 +164,7 @@ def _change_fail_rate(chosen: _Selection) -> Metric:
     failed = [one.id for one in chosen.changes if one.id in chosen.facts.failures]
     rows = [one.id for one in chosen.changes]
     if not _failures_are_told(chosen):
-        return unknown("ratio", rows, "nothing here could tell a failure: no result, no rollback, no incident")
+        return unknown("ratio", rows, _UNTOLD)
     metric = rate(failed, rows, chosen.question.band("change fail rate"))
     if chosen.question.edition != "2024" or metric.band not in {"medium", "high"}:
         return metric
@@ -179,8 +181,9 @@ def _deployment_rework_rate(chosen: _Selection) -> Metric:
 
 def _failures_are_told(chosen: _Selection) -> bool:
     """Whether anything could have marked a failure: a history of bare deployments says nothing about them."""
-    told = any(one.result is not None or one.is_rework for one in chosen.exposed)
-    return told or bool(chosen.facts.incidents) or not chosen.exposed
+    marked = any(one.result is not None or one.is_rework for one in chosen.exposed)
+    known = any(one.id in chosen.facts.failures for one in chosen.exposed)
+    return marked or known or bool(chosen.facts.incidents) or not chosen.exposed
 
 
 def _pipeline_failure_rate(chosen: _Selection) -> Metric:
@@ -221,7 +224,10 @@ def _incident_time(chosen: _Selection) -> Metric:
 
 def _rollback_rate(chosen: _Selection) -> Metric:
     rollbacks = [one.id for one in chosen.exposed if one.kind == "rollback"]
-    metric = rate(rollbacks, [one.id for one in chosen.exposed], chosen.question.band("change fail rate"))
+    rows = [one.id for one in chosen.exposed]
+    metric = rate(rollbacks, rows, chosen.question.band("change fail rate"))
+    if not _failures_are_told(chosen):
+        metric = unknown("ratio", rows, _UNTOLD)
     return _aimed(metric, "< 15 %", met=metric.value is not None and metric.value < 0.15)  # noqa: PLR2004  # as it says
 
 

@@ -239,3 +239,11 @@ def test_one_incident_is_a_source_and_then_no_failure_is_a_rate(history: History
         history.deploy(f"imported{number}", 1 + number, result=None)
     history.incident("fire", 3, caused_by="imported2")
     assert history.metric("change_fail_rate")["value"] == pytest.approx(1 / 8)
+
+
+def test_a_rollback_after_the_window_is_a_source_too(history: HistoryBuilder) -> None:
+    for number in range(8):
+        history.deploy(f"imported{number}", 1 + number, result=None)
+    history.deploy("undo", 40, kind="rollback", rollback_of="imported2", result=None)
+    metric = history.metric("change_fail_rate")
+    assert (metric["value"], metric["hits"]) == (pytest.approx(1 / 8), ["imported2/api"])

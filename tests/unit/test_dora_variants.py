@@ -47,6 +47,16 @@ def test_seed_a_divides_rollbacks_by_all_deployments() -> None:
     assert metric["hits"] == ["undo/api"]
 
 
+def test_seed_a_does_not_take_a_history_that_tells_nothing_for_one_without_rollbacks() -> None:
+    history = HistoryBuilder()
+    for number in range(6):
+        history.deploy(f"imported{number}", 1 + number, result=None)
+
+    metric = history.metric("change_fail_rate", variant="seed-a")
+
+    assert (metric["value"], metric["band"], metric["n"], metric["target_met"]) == (None, "unknown", 6, None)
+
+
 def test_seed_a_measures_incidents_from_opened_to_resolved() -> None:
     history = busy()
     for number in range(4):
