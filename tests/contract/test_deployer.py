@@ -6,16 +6,19 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
+from pathlib import Path
 from typing import Protocol
 
 import pytest
 from pydantic import TypeAdapter
 
+from delivery.adapters.local import LocalDeployer
+from delivery.adapters.oci_layout import OciLayoutStore
 from delivery.artifact import Digest
 from delivery.config import BeforeRollout
 from delivery.errors import PermanentError, StaleFenceError, TransientError
 from delivery.ports import Deployer
-from delivery.rollout import Handle, HealthState, Observed, Target, Workload
+from delivery.rollout import Handle, HealthState, Observed, RolloutPlan, Target, Workload
 from tests.fakes.deployer import InMemoryDeployer, World
 from tests.servers.local_lab import LocalLab, begin, candidate_of, follow, local_lab, roll_out
 
@@ -29,6 +32,10 @@ class Setting(Protocol):
 
     def deployer(self) -> Deployer:
         """Another deployer for the same targets, as another process would have."""
+        ...
+
+    def stalling(self, meanwhile: Callable[[], object]) -> Deployer:
+        """A deployer that is stopped for `meanwhile` between taking a target and its first `before_rollout`."""
         ...
 
     def workload(self, version: str, service: str = "web", **run: object) -> Workload: ...
@@ -56,6 +63,14 @@ class InMemory:
     def deployer(self) -> Deployer:
         return InMemoryDeployer(self.world)
 
+    def stalling(self, meanwhile: Callable[[], object]) -> Deployer:
+        class Stalling(InMemoryDeployer):
+            def _prepare(self, plan: RolloutPlan, fence: int) -> None:
+                meanwhile()
+                super()._prepare(plan, fence)
+
+        return Stalling(self.world)
+
     def workload(self, version: str, service: str = "web", **run: object) -> Workload:
         return self.lab.workload(version, service, **run)
 
@@ -82,6 +97,14 @@ class Local:
 
     def deployer(self) -> Deployer:
         return self.lab.deployer()
+
+    def stalling(self, meanwhile: Callable[[], object]) -> Deployer:
+        class Stalling(OciLayoutStore):
+            def unpack(self, digest: Digest, folder: Path) -> None:
+                super().unpack(digest, folder)
+                meanwhile()
+
+        return LocalDeployer(self.lab.home, Stalling(self.lab.home.artifacts))
 
     def workload(self, version: str, service: str = "web", **run: object) -> Workload:
         return self.lab.workload(version, service, **run)
@@ -211,6 +234,17 @@ def test_an_application_whose_answer_was_lost_is_found_again(setting: Setting, t
     first = deployer.apply(plan, 1)
     assert setting.deployer().apply(plan, 1) == first
     assert len(setting.prepared()) - before == 1
+
+
+def test_a_holder_that_was_overtaken_before_its_command_never_runs_it(setting: Setting, target: Target) -> None:
+    """An older release's migration would spoil the newer one's data."""
+    older, newer = (candidate_of(setting.counted(version)) for version in ("older", "newer"))
+    before = len(setting.prepared())
+    slow = setting.stalling(lambda: roll_out(setting.deployer(), newer, 2, target))
+    with pytest.raises(StaleFenceError, match="fence 2 has acted on it since"):
+        slow.apply(slow.plan(target, older, slow.observe(target)), 1)
+    assert len(setting.prepared()) - before == 1
+    assert setting.deployer().observe(target).candidate == newer.digest
 
 
 def test_a_stale_holder_changes_nothing(setting: Setting, target: Target) -> None:

@@ -92,6 +92,7 @@ class InMemoryDeployer:
         for workload in plan.candidate.workloads:
             if workload.service not in plan.start or workload.run.before_rollout is None:
                 continue
+            self._change(plan.target, fence, lambda now: now)  # whoever was overtaken meanwhile runs nothing
             self.world.prepared.append((workload.service, fence))
             refusal = self.world.refusals.get(workload.artifact)
             if refusal:

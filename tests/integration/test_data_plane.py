@@ -11,7 +11,6 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from itertools import count
-from pathlib import Path
 
 import httpx
 import psutil
@@ -19,14 +18,12 @@ import pytest
 
 from delivery.adapters import processes
 from delivery.adapters.encrypted_secrets import EncryptedSecrets
-from delivery.adapters.local import LocalDeployer, keep_environments, start_environments, stop_environments
+from delivery.adapters.local import keep_environments, start_environments, stop_environments
 from delivery.adapters.local.data_plane import DataPlane, marked_processes
 from delivery.adapters.local.launching import MARK
 from delivery.adapters.local.state import EnvironmentState, ProcessRecord
 from delivery.adapters.local.wanted import is_router
-from delivery.adapters.oci_layout import OciLayoutStore
 from delivery.adapters.processes import ProcessIdentity
-from delivery.artifact import Digest
 from delivery.config import BeforeRollout
 from delivery.errors import ConfigurationError, PermanentError, StaleFenceError
 from delivery.rollout import Candidate, Handle, HealthState, Instance, Observed, Target
@@ -402,23 +399,3 @@ def test_a_state_of_another_version_is_said_and_the_others_go_on(lab: LocalLab) 
     assert processes.wait_until(lambda: "it is not a state of this version" in log.read_text(), 5)
     assert log.read_text().count("it is not a state of this version") == 1
     assert ask(whole_rollout(lab, lab.candidate("two"), 2))["version"] == "two"
-
-
-def test_a_holder_that_was_overtaken_while_it_unpacked_runs_no_command(lab: LocalLab) -> None:
-    """An older release's migration would spoil the newer one's data."""
-    ran = lab.home.root / "ran"
-    older, newer = (
-        lab.candidate(name, before_rollout=BeforeRollout(command=f"echo {name} >> {ran}"))
-        for name in ("older", "newer")
-    )
-
-    class Stalling(OciLayoutStore):
-        def unpack(self, digest: Digest, folder: Path) -> None:
-            super().unpack(digest, folder)
-            whole_rollout(lab, newer, 2)
-
-    slow = LocalDeployer(lab.home, Stalling(lab.home.artifacts))
-    plan = slow.plan(lab.target, older, slow.observe(lab.target))
-    with pytest.raises(StaleFenceError):
-        slow.apply(plan, 1)
-    assert ran.read_text().split() == ["newer"]

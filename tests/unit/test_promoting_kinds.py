@@ -81,6 +81,24 @@ def reopen(shop: Shop, incident: dict[str, Any]) -> None:
     shop.installation.ledger.append("shop", [shop._fact("incident.opened", body)])
 
 
+def test_a_hotfix_answers_the_newest_incident_that_is_open_in_its_environment(shop: Shop) -> None:
+    incident(shop, "older", "dev")
+    incident(shop, "newer", "dev")
+    incident(shop, "over", "dev", "opened", "resolved")
+    incident(shop, "elsewhere", "staging")
+    version = shop.version()
+    assert shop.request(version, kind=Kind.CHANGE).caused_by_incident is None
+    assert shop.request(version, kind=Kind.HOTFIX, request="fix").caused_by_incident == "newer"
+
+
+def incident(shop: Shop, name: str, environment: str, *became: str) -> None:
+    """A minute later than the one before it."""
+    shop.installation.clock.advance(60)
+    for event in became or ("opened",):
+        fact = shop._fact(f"incident.{event}", {"id": name, "environment": environment, "caused_by": "p"})
+        shop.installation.ledger.append("shop", [fact])
+
+
 def test_a_hotfix_supersedes_the_changes_that_wait_before_it(tmp_path: Path) -> None:
     shop = Shop(tmp_path, GATED)
     waiting = shop.deliver(shop.version("1"))
