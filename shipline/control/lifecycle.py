@@ -45,8 +45,7 @@ class ControlPlaneState:
 def up(home: Home, say: Callable[[str], None] = lambda _: None) -> ControlPlaneState:
     """Start the control plane unless it runs, and return when all of it is ready; `say` is told what goes on."""
     begun = time.monotonic()
-    spawned = None if held(home) else _spawn(home)
-    health = _wait_ready(home, spawned, say, begun + _START_SECONDS)
+    health, spawned = _wait_ready(home, say, begun + _START_SECONDS)
     state = read_state(home)
     started = spawned is not None and state.process == spawned  # somebody else may have been quicker
     if started:
@@ -94,11 +93,17 @@ def _spawn(home: Home) -> ProcessIdentity:
 
 
 def _wait_ready(
-    home: Home, spawned: ProcessIdentity | None, say: Callable[[str], None], deadline: float
-) -> dict[str, Any]:
-    """The health document, once it says ready."""
+    home: Home, say: Callable[[str], None], deadline: float
+) -> tuple[dict[str, Any], ProcessIdentity | None]:
+    """The health document, once it says ready, and what was spawned for it.
+
+    Whoever has the lock may be about to end, or only ask as we do: it is looked at again until somebody is ready.
+    """
     told: dict[str, str] = {}
+    spawned: ProcessIdentity | None = None
     while True:
+        if spawned is None and not held(home):
+            spawned = _spawn(home)
         health = _health(read_state(home))
         for one in health["components"] if health else []:
             line = f"{one['name']}: {one['state']}{': ' + one['message'] if one['message'] else ''}"
@@ -106,7 +111,7 @@ def _wait_ready(
                 say(line)
             told[one["name"]] = line
         if health and health["ready"]:
-            return health
+            return health, spawned
         failing = [told[one["name"]] for one in health["components"] if one["restarts"] > _RESTARTS] if health else []
         _give_up(home, spawned, failing, deadline)
         time.sleep(_LOOK_SECONDS)

@@ -2,12 +2,15 @@
 
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +29,7 @@ from delivery.errors import PermanentError
 from delivery.home import Home
 from shipline.control import lifecycle
 from shipline.control.lifecycle import ControlPlaneState
+from shipline.control.lock import only_one
 from shipline.control.state import ControlState, read_state, write_state
 from tests.servers.local_lab import CLIENT, LocalLab, roll_out
 
@@ -212,6 +216,7 @@ def test_deployed_services_are_served_again_with_nobody_asking(home: Home, runni
     os.kill(seen.instances[0].process_id or 0, signal.SIGKILL)
     assert processes.wait_until(lambda: is_served(seen.addresses["web"]), _RESTART_SECONDS)
     stop_environments(home)
+    shutil.rmtree(home.data_plane)  # or every later start would start them again
 
 
 def test_after_a_kill_the_next_up_adopts_what_runs(home: Home, running: ControlPlaneState) -> None:
@@ -314,6 +319,17 @@ def test_a_record_that_names_a_living_stranger_keeps_nobody_from_starting(
             assert stranger.poll() is None
         finally:
             stranger.kill()
+
+
+def test_whoever_only_has_the_lock_for_a_moment_keeps_nobody_from_starting(home: Home) -> None:
+    """As a killed control plane whose threads are not all gone yet."""
+    lifecycle.down(home)
+    with ThreadPoolExecutor() as pool:
+        with only_one(home):
+            starting = pool.submit(lifecycle.up, home)
+            time.sleep(1)
+            assert not starting.done()
+        assert starting.result().started
 
 
 def test_in_the_foreground_a_sigterm_stops_everything_in_order(home: Home) -> None:
