@@ -8,7 +8,8 @@ from pathlib import Path
 
 from delivery.config_reading import read_configuration
 from delivery.errors import ConfigurationError
-from shipline.project_parts import FoundService, FoundStep, Part, make_target, parts_of
+from shipline.project_folder import FoundService, FoundStep, Part
+from shipline.project_parts import make_target, parts_of
 
 FILE = "shipline.yaml"
 _PLAIN = re.compile(r"[A-Za-z0-9_./][A-Za-z0-9_./ -]*[A-Za-z0-9_./-]|[A-Za-z_./]")

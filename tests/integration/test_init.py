@@ -1,6 +1,7 @@
 """`shipline init` over small work trees of every kind: what it proposes can be read, and the steps run."""
 
 import os
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 from delivery.config import Configuration
 from delivery.config_reading import read_configuration
 from delivery.errors import ConfigurationError
+from shipline.project_folder import slug
 from shipline.project_init import Proposal, propose, write
-from shipline.project_parts import slug
 
 GO = "module example.com/shop\n\ngo 1.22\n"
 MAIN = "package main\n\nfunc main() {}\n"
@@ -164,21 +165,7 @@ def test_a_repository_without_tests_does_not_pass_as_tested(tmp_path: Path) -> N
 def test_the_proposed_build_of_a_python_service_makes_an_artifact_that_runs(tmp_path: Path) -> None:
     files = {"pyproject.toml": "", "app.py": "from lib.a import WORD\nprint(WORD)\n", "lib/a.py": "WORD = 'up'\n"}
     folder = tree(tmp_path, files)
-    service = read_configuration(propose(folder).text.encode()).services["shop"]
-    environment = {"PATH": os.environ["PATH"], **service.run.environment}
-    assert isinstance(service.build.command, str)
-    assert isinstance(service.run.command, str)
-    shell = ["bash", "-euo", "pipefail", "-c"]
-    subprocess.run([*shell, service.build.command], cwd=folder, check=True, env=environment)
-    done = subprocess.run(
-        [*shell, service.run.command],
-        cwd=folder / service.build.output,
-        check=True,
-        env=environment,
-        capture_output=True,
-        text=True,
-    )
-    assert done.stdout == "up\n"
+    assert ran(folder) == "up\n"
 
 
 def test_the_proposed_tests_of_a_python_project_run(tmp_path: Path) -> None:
@@ -192,6 +179,166 @@ def test_the_proposed_tests_of_a_python_project_run(tmp_path: Path) -> None:
 def command_of(found: str | list[str]) -> str:
     assert isinstance(found, str)
     return found
+
+
+PYTEST = "def test_it():\n    assert True\n"
+FASTAPI = "from fastapi import FastAPI\n\napp = FastAPI()\n"
+FLASK = "import flask\n\nsite: flask.Flask = flask.Flask(__name__)\n"
+DJANGO = "from django.core.wsgi import get_wsgi_application\n\napplication = get_wsgi_application()\n"
+WSGI = "def application(environ, start_response):\n    return []\n"
+
+
+@pytest.mark.parametrize(
+    ("files", "last_line"),
+    [
+        ({"tests/test_a.py": UNITTEST}, "python3 -m unittest discover -s tests"),
+        ({"test/__init__.py": "", "test/test_a.py": UNITTEST}, "python3 -m unittest discover -s test -t ."),
+        ({"test_a.py": UNITTEST}, "python3 -m unittest discover"),
+        ({"src/shop/a.py": "", "tests/test_a.py": UNITTEST}, "PYTHONPATH=src python3 -m unittest discover -s tests"),
+        ({"tests/test_a.py": PYTEST}, ".venv/bin/python -m pytest --junitxml=report.xml"),
+        ({"tests/test_a.py": f"import pytest\n{UNITTEST}"}, ".venv/bin/python -m pytest --junitxml=report.xml"),
+        ({"tests/deep/test_a.py": UNITTEST}, ".venv/bin/python -m pytest --junitxml=report.xml"),
+        ({"tests/a_test.py": UNITTEST}, ".venv/bin/python -m pytest --junitxml=report.xml"),
+    ],
+)
+def test_python_tests_run_as_they_are_written(tmp_path: Path, files: dict[str, str], last_line: str) -> None:
+    _, configuration = proposed(tmp_path, {"setup.cfg": "", **files})
+    assert command(configuration, "unit").splitlines()[-1] == last_line
+
+
+@pytest.mark.parametrize("package", [True, False])
+def test_the_proposed_unit_tests_run_as_a_package_and_without(tmp_path: Path, package: bool) -> None:  # noqa: FBT001  # a case
+    test = UNITTEST.replace("import unittest\n", "import unittest\n\nimport app\n").replace("True)", "app.UP)")
+    files = {"setup.cfg": "", "app.py": "UP = 1\n", "tests/test_a.py": test}
+    folder = tree(tmp_path, files | ({"tests/__init__.py": ""} if package else {}))
+    unit = command_of(read_configuration(propose(folder).text.encode()).steps["unit"].command)
+    done = subprocess.run(["bash", "-c", unit], cwd=folder, check=True, capture_output=True, text=True)
+    assert "Ran 1 test" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("pyproject", "install"),
+    [
+        ("[build-system]\nrequires = []\n[project]\ndependencies = ['a']\n", "."),
+        ("[project]\ndependencies = ['flask>=3', \"x; python_version < '4'\"]\n", None),
+        ("[project]\nname = 'x'\n", ""),
+        ("[project]\ndependencies = 'flask'\n", ""),
+        ("project = 1\n", ""),
+        ("[project\n", ""),
+    ],
+)
+def test_what_a_python_project_needs_is_in_its_tests_and_its_artifact(
+    tmp_path: Path, pyproject: str, install: str | None
+) -> None:
+    files = {"pyproject.toml": pyproject, "app.py": "", "tests/test_a.py": PYTEST}
+    _, configuration = proposed(tmp_path, files)
+    told = """'flask>=3' 'x; python_version < '"'"'4'"'"''""" if install is None else install
+    environment = f".venv/bin/pip install --quiet {told} pytest".replace("  ", " ")
+    assert command(configuration, "unit").splitlines()[1] == environment
+    build = command_of(configuration.services["shop"].build.command).splitlines()
+    target = f"python3 -m pip install --quiet --no-compile --target artifact/shop {told}"
+    assert build[1:-1] == ([target] if told else [])
+
+
+@pytest.mark.parametrize(
+    ("files", "start"),
+    [
+        ({"requirements.txt": "fastapi\nuvicorn[standard]", "main.py": FASTAPI}, "uvicorn main:app --host H --port P"),
+        ({"requirements.txt": "fastapi[standard]", "app/main.py": FASTAPI}, "uvicorn app.main:app --host H --port P"),
+        ({"requirements.txt": "hypercorn", "src/main.py": FASTAPI}, "hypercorn main:app --bind H:P"),
+        ({"requirements.txt": "gunicorn\nflask", "src/shop/__init__.py": FLASK}, "gunicorn shop:site --bind H:P"),
+        ({"requirements.txt": "Flask", "app.py": FLASK}, "flask --app app:site run --host H --port P"),
+        ({"requirements.txt": "waitress", "server.py": WSGI}, "waitress --listen=H:P server:application"),
+        (
+            {"pyproject.toml": "[tool.poetry.dependencies]\nuvicorn = '1'", "app.py": "async def app(a, b, c): ...\n"},
+            "uvicorn app:app --host H --port P",
+        ),
+        (
+            {"requirements.txt": "gunicorn", "manage.py": "", "site_x/asgi.py": "", "site_x/wsgi.py": DJANGO},
+            "gunicorn site_x.wsgi:application --bind H:P",
+        ),
+        ({"shop/__main__.py": "", "setup.cfg": ""}, "shop"),
+        ({"src/shop/__main__.py": "", "setup.cfg": ""}, "shop"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, dict) else None,
+)
+def test_a_python_service_is_started_as_a_module(tmp_path: Path, files: dict[str, str], start: str) -> None:
+    _, configuration = proposed(tmp_path, files)
+    expected = start.replace("H", "127.0.0.1").replace("P", "{port}")
+    assert configuration.services["shop"].run.command == f"python3 -m {expected}"
+
+
+@pytest.mark.parametrize(
+    ("files", "start"),
+    [
+        ({"requirements.txt": "fastapi", "main.py": FASTAPI}, "python3 main.py"),
+        ({"setup.cfg": "", "src/server.py": ""}, "python3 src/server.py"),
+        ({"manage.py": ""}, "python3 manage.py runserver --noreload 127.0.0.1:{port}"),
+        (
+            {"pyproject.toml": "[project]\nname = 'b'\nscripts = {a = 'x.y:z', b = 'shop.cli:run'}", "shop/cli.py": ""},
+            'python3 -c "import sys; from shop.cli import run as main; sys.exit(main())"',
+        ),
+    ],
+)
+def test_without_a_server_a_python_service_is_started_by_its_own_program(
+    tmp_path: Path, files: dict[str, str], start: str
+) -> None:
+    _, configuration = proposed(tmp_path, files)
+    assert configuration.services["shop"].run.command == start
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"setup.cfg": "", "src/shop/a.py": "", "tests/__main__.py": "", "examples/main.py": FASTAPI},
+        {"pyproject.toml": "[project]\nscripts = {}\n"},
+        {"pyproject.toml": "[project]\nscripts = {a = 'not an entry'}\n"},
+        {"pyproject.toml": "[project]\nscripts = ['a']\n"},
+    ],
+)
+def test_a_python_library_is_no_service(tmp_path: Path, files: dict[str, str]) -> None:
+    proposal, _ = proposed(tmp_path, files)
+    assert proposal.services == ()
+
+
+def test_a_part_does_not_start_what_is_another_parts(tmp_path: Path) -> None:
+    files = {"requirements.txt": "uvicorn", "api/requirements.txt": "uvicorn", "api/main.py": FASTAPI}
+    proposal, _ = proposed(tmp_path, files)
+    assert proposal.services == ("api",)
+
+
+def test_a_service_of_an_src_layout_runs_from_its_artifact(tmp_path: Path) -> None:
+    files = {"setup.cfg": "", "src/shop/__main__.py": "from shop.words import UP\nprint(UP)\n"}
+    folder = tree(tmp_path, {**files, "src/shop/words.py": "UP = 'up'\n", "tests/test_a.py": UNITTEST})
+    assert ran(folder) == "up\n"
+
+
+def ran(folder: Path) -> str:
+    """What the proposed service of a folder prints, built and started from its artifact."""
+    service = read_configuration(propose(folder).text.encode()).services["shop"]
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder), **service.run.environment}
+    shell = ["bash", "-euo", "pipefail", "-c"]
+    subprocess.run([*shell, command_of(service.build.command)], cwd=folder, check=True, env=environment)
+    artifact = folder / service.build.output
+    start = [*shell, command_of(service.run.command)]
+    return subprocess.run(start, cwd=artifact, check=True, env=environment, capture_output=True, text=True).stdout
+
+
+@pytest.mark.parametrize("root", ["node", "python"])
+def test_a_service_at_the_root_copies_only_what_its_paths_cover(tmp_path: Path, root: str) -> None:
+    own = {"package.json": NODE, "server.js": ""} if root == "node" else {"requirements.txt": "", "app.py": ""}
+    files = {**own, "lib/a": "", "shipline.yaml": "", "services/api/go.mod": GO, "services/api/main.go": MAIN}
+    _, configuration = proposed(tmp_path, files)
+    service = configuration.services["shop"]
+    copied = next(line for line in command_of(service.build.command).splitlines() if line.startswith("cp -R"))
+    sources = {word.strip('"') for word in copied.split()[2:-1]} - {"node_modules"}
+    assert sources == set(service.paths) == {"lib", *own}
+
+
+@pytest.mark.skipif(shutil.which("npm") is None, reason="npm is not installed")
+def test_the_proposed_build_of_a_node_service_that_needs_nothing_makes_an_artifact_that_runs(tmp_path: Path) -> None:
+    folder = tree(tmp_path, {"package.json": NODE, "server.js": "console.log('up')\n"})
+    assert ran(folder).splitlines()[-1] == "up"
 
 
 def test_a_file_is_written_once_and_never_overwritten(tmp_path: Path) -> None:
