@@ -1,6 +1,6 @@
 """The picture in the README: `shipline tour | python docs/tour_picture.py > docs/tour.svg` (`make picture`).
 
-Every line is the tour's own; the long middle of its last table is left out.
+To be read in one look: each stage by its headline and time, then what runs in the end. Every word is the tour's own.
 """
 
 import io
@@ -10,34 +10,44 @@ import sys
 from rich.console import Console
 from rich.text import Text
 
-_WIDTH = 112
-_LAST_STAGE = "10. "
+_WIDTH = 106
+"""Up to the addresses, which say nothing to a reader."""
+_TIME = re.compile(r"   [\d.]+ s")
+_STATUS = "   $ shipline status"
 _FONTS = re.compile(r"\s*@font-face \{.*?\}", re.DOTALL)
 """Fonts from somebody's server: the reader's own monospace one does."""
-_OF_THE_LAST = ("ledger:", "every claim held")
 
 
 def main() -> None:
     """Read the tour's text, write the picture."""
     console = Console(record=True, width=_WIDTH, file=io.StringIO())
     for line in shown(sys.stdin.read().strip().splitlines()):
-        console.print(styled(line), overflow="ellipsis", no_wrap=True)
+        console.print(styled(line), overflow="crop", no_wrap=True)
     print(_FONTS.sub("", console.export_svg(title="shipline tour")), end="")  # noqa: T201  # its output
 
 
 def shown(lines: list[str]) -> list[str]:
-    """All of it up to the last stage, and of that how it ended."""
-    last = next(at for at, line in enumerate(lines) if line.startswith(_LAST_STAGE))
-    return lines[: last + 1] + [line for line in lines[last:] if line.strip().startswith(_OF_THE_LAST)]
+    """Headlines with their times, the status that was asked for last, and how it ended."""
+    headlines = [line for line in lines if line[:1].isdigit()]
+    times = [line.strip() for line in lines if _TIME.fullmatch(line)]
+    stages = [f"{headline:<42}{time:>8}" for headline, time in zip(headlines, times, strict=True)]
+    return [*stages, "", *_status(lines), "", lines[-1]]
+
+
+def _status(lines: list[str]) -> list[str]:
+    """The command and the table that it printed, up to the next command."""
+    asked = lines.index(_STATUS)
+    after = next(at for at in range(asked + 1, len(lines)) if lines[at].startswith("   $"))
+    return lines[asked:after]
 
 
 def styled(line: str) -> Text:
-    """Headlines bold, commands blue, times dim."""
-    if line[:1].isdigit() or line.startswith("every"):
-        return Text(line, style="bold green" if line.startswith("every") else "bold")
-    if line.strip().startswith("$"):
-        return Text(line, style="cyan")
-    return Text(line, style="dim" if line.strip().endswith(" s") and len(line.split()) == 2 else "")  # noqa: PLR2004  # a number and its unit
+    """Headlines bold, the command blue."""
+    if line.startswith("every"):
+        return Text(line, style="bold green")
+    if line[:1].isdigit():
+        return Text(line, style="bold")
+    return Text(line, style="cyan" if line.startswith("   $") else "")
 
 
 if __name__ == "__main__":
