@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from delivery.home import Home
+from tests.repositories import Made, make_repository
 from tests.servers import control_documents as documents
 from tests.servers.control_api import TOKEN, ControlApi, control_api
 from tests.servers.control_documents import RUN
@@ -39,8 +40,7 @@ def api() -> Iterator[ControlApi]:
 
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
-    (tmp_path / "shop" / ".git").mkdir(parents=True)
-    return tmp_path / "shop"
+    return make_repository(tmp_path, [Made({"shipline.yaml": "version: 1\n"})], name="shop").folder
 
 
 def _environment(tmp_path: Path, **more: str) -> dict[str, str]:
