@@ -30,8 +30,10 @@ from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker
 from deployments.flow_run_events import FlowRunEvent, flow_run_events
 from deployments.warm_processes import Forked, WarmProcesses
 
-_logger = logging.getLogger("prefect.shipline.worker")
+NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
+"""What Prefect's client raises when its server is away or has no good answer."""
 
+_logger = logging.getLogger("prefect.shipline.worker")
 _SOON_SECONDS = 0.3
 """A flow run that is due later than this is left to a later look."""
 
@@ -127,7 +129,7 @@ class ShiplineWorker(BaseWorker[ShiplineConfiguration, ShiplineVariables, Shipli
                 code = await self._running[flow_run.id].ended
                 if code:
                     await self._propose_crashed_state(flow_run, f"its process ended with {code}")
-        except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        except NO_ANSWER as error:
             self._claimed.discard((flow_run.id, flow_run.state_id))  # it is still due: the next look tries again
             _logger.warning("starting flow run %s: %s", flow_run.id, error or type(error).__name__)
         finally:
@@ -147,14 +149,17 @@ class ShiplineWorker(BaseWorker[ShiplineConfiguration, ShiplineVariables, Shipli
         with suppress(ProcessLookupError):
             os.killpg(await forked.pid, signal.SIGKILL)
         await forked.ended
-        await self.client.set_flow_run_state(flow_run, Cancelled(message="stopped, with its steps"), force=True)
+        try:
+            await self.client.set_flow_run_state(flow_run, Cancelled(message="stopped, with its steps"), force=True)
+        except NO_ANSWER as error:  # whoever listens goes on listening
+            _logger.warning("cancelling flow run %s: %s", flow_run, error or type(error).__name__)
 
     async def _listen(self) -> None:
         async for event in flow_run_events():
             await (self.cancel(event.flow_run) if event.cancels else self._look(event))
 
     async def _look(self, _event: FlowRunEvent) -> None:
-        with suppress(httpx.HTTPError, PrefectHTTPStatusError):  # the next look comes by itself
+        with suppress(*NO_ANSWER):  # the next look comes by itself
             await self.get_and_submit_flow_runs()
 
 

@@ -20,11 +20,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from socket import socket
 
-import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.client.schemas.sorting import FlowRunSort
-from prefect.exceptions import PrefectHTTPStatusError
 
 # What flow runs need, imported before anything is forked.
 import flows.deliver_revision
@@ -33,7 +31,7 @@ import flows.report_dora  # noqa: F401
 from deployments.flow_processes import end_flow_processes, flow_processes
 from deployments.flow_run import execute
 from deployments.flow_run_events import flow_run_events
-from deployments.shipline_worker import ShiplineWorker
+from deployments.shipline_worker import NO_ANSWER, ShiplineWorker
 from deployments.warm_processes import WarmProcesses, fork_warm, take_orders
 
 _logger = logging.getLogger("prefect.shipline.worker")
@@ -130,7 +128,7 @@ class Host:
                 await pools.sweep()
                 swept_at = time.monotonic()
             alive()
-        except (httpx.HTTPError, PrefectHTTPStatusError) as error:
+        except NO_ANSWER as error:
             _logger.warning("asking Prefect for flow runs: %s", error or type(error).__name__)
         return swept_at
 

@@ -118,20 +118,7 @@ def open_incidents(connections: Connections, project: str, environment: str) -> 
 
 def incident_document(row: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
     """One line of `shipline incidents --json`."""
-    names = (
-        "id",
-        "environment",
-        "caused_by",
-        "because",
-        "services",
-        "opened_at",
-        "mitigated_at",
-        "mitigated_by",
-        "resolved_at",
-        "resolved_by",
-        "state",
-    )
-    return {name: row.get(name) for name in names}
+    return {name: row.get(name) for name in _INCIDENT}
 
 
 def status_documents(connections: Connections, project: str, environment: str | None) -> list[JsonValue]:
