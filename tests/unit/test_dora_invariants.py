@@ -75,7 +75,7 @@ def sizes(document: dict[str, Any]) -> dict[str, int]:
 @given(histories(), VARIANTS)
 def test_rates_lie_between_none_and_all_and_times_are_never_negative(history: History, variant: Variant) -> None:
     for metric in ask(history, Question(WINDOW, variant=variant))["metrics"].values():
-        assert (metric["value"] is None) == (metric["band"] == "insufficient data")
+        assert (metric["value"] is None) == (metric["band"] in {"insufficient data", "unknown"})
         assert (metric["value"] is None) == (metric["n"] < 5)
         assert metric["value"] is None or metric["value"] >= 0
         assert metric["unit"] != "ratio" or metric["value"] is None or metric["value"] <= 1
