@@ -16,6 +16,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from delivery.adapters import processes
 from deployments.placements import PlacedFlow
 from deployments.prefect_placement import PrefectPlacement
+from deployments.prefect_rest import PrefectRest
 from tests.servers.prefect import RunningPrefect, running_prefect, running_worker
 
 _PROBE = """
@@ -36,7 +37,7 @@ def main(runs: int) -> None:
     with tempfile.TemporaryDirectory() as name, running_prefect() as prefect:
         folder = Path(name)
         (folder / "bench_flows.py").write_text(_PROBE)
-        placement = PrefectPlacement(f"{prefect.url}/api", prefect.auth, flows=(PROBE,))
+        placement = PrefectPlacement(PrefectRest(f"{prefect.url}/api", prefect.auth), flows=(PROBE,))
         ours = measured(prefect, placement, folder, "warm", runs, "shipline")
         theirs = measured(prefect, placement, folder, "cold", runs, "process")
     print(f"{'':24}{'p50':>8}{'p95':>8}")
@@ -50,9 +51,7 @@ def measured(
 ) -> list[float]:
     """Seconds of each of so many flow runs, one after another; the first, in which things are made, left out."""
     placement.ensure_deployments(project, [])
-    worker = (
-        running_worker(prefect, folder) if kind == "shipline" else process_worker(prefect, placement, folder, project)
-    )
+    worker = running_worker(prefect, folder) if kind == "shipline" else process_worker(prefect, folder, project)
     with worker:
         first_line(placement, folder, project, "first")
         return [first_line(placement, folder, project, f"{project}-{number}") for number in range(runs)]

@@ -274,6 +274,17 @@ class Ledger(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A process took up one Scheduled state of a flow run, so that no other does."""
+
+    flow_run: str
+    state: str
+    """Prefect's id of that state: a flow run that is resumed or tried again has another one."""
+    process: Row
+    """Which one: what `dataclasses.asdict` makes of its identity."""
+
+
 class Operations(Protocol):
     """Mutable operations tables: leases, runs and their steps. No evidence; losing them loses no truth."""
 
@@ -309,6 +320,18 @@ class Operations(Protocol):
         self, table: str, project: str | None = None, limit: int = 1000, **equal: JsonValue
     ) -> list[dict[str, JsonValue]]:
         """Documents, newest first, whose top-level fields equal what is given."""
+        ...
+
+    def claim(self, claim: Claim) -> bool:
+        """Whether nobody had claimed that state of that flow run; it is claimed now in any case."""
+        ...
+
+    def claims(self) -> list[Claim]:
+        """Those that nobody has dropped."""
+        ...
+
+    def drop_claim(self, claim: Claim) -> bool:
+        """The process is done; whether its claim was still there."""
         ...
 
 

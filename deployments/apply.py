@@ -14,6 +14,7 @@ from prefect.settings import get_current_settings
 
 import blocks
 from deployments.prefect_placement import PrefectPlacement
+from deployments.prefect_rest import PrefectRest
 
 TIERS = ("dev", "staging", "production")
 """The environments in `prefect.yaml`."""
@@ -35,7 +36,7 @@ def apply(project: str, environments: Sequence[str]) -> None:
     """Make the pools and register the block types on the server of Prefect's settings."""
     api = get_current_settings().api
     auth = api.auth_string.get_secret_value() if api.auth_string else ""
-    placement = PrefectPlacement(str(api.url), auth)
+    placement = PrefectPlacement(PrefectRest(str(api.url), auth))
     placement.ensure_work_pools(project, environments)
     placement.close()
     asyncio.run(register_block_types())

@@ -1,11 +1,14 @@
 """The processes of flow runs: found by looking, so that none outlives the control plane, whoever started it."""
 
+import asyncio
+import os
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
 import psutil
 
+from delivery.adapters.processes import ProcessIdentity, alive
 from deployments.warm_processes import FLOW_RUN_NAME
 
 _DATA_PLANE = "delivery.adapters.local"
@@ -45,3 +48,19 @@ def _steps(run: psutil.Process) -> Sequence[psutil.Process]:
             if not any(_DATA_PLANE in argument for argument in child.cmdline()):
                 found += [child, *child.children(recursive=True)]
     return found
+
+
+async def until_ended(process: ProcessIdentity) -> None:
+    """Return once a process has ended, whoever started it."""
+    loop, over = asyncio.get_running_loop(), asyncio.Event()
+    try:
+        descriptor = os.pidfd_open(process.pid)
+    except ProcessLookupError:
+        return
+    loop.add_reader(descriptor, over.set)
+    try:
+        if alive(process):  # otherwise its number has gone to another
+            await over.wait()
+    finally:
+        loop.remove_reader(descriptor)
+        os.close(descriptor)

@@ -1,40 +1,93 @@
-"""One flow run in a process of its own, from where Prefect has it to where it ends or suspends."""
+"""One flow run in a process of its own: claimed, begun, and seen to where it ends or suspends."""
 
 import asyncio
+import json
+import os
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
+import httpx
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import AsyncClientContext, SyncClientContext
-from prefect.exceptions import Abort, Pause
-from prefect.flow_engine import run_flow_async
+from prefect.exceptions import Abort, Pause, PrefectHTTPStatusError
+from prefect.flow_engine import AsyncFlowRunEngine
 from prefect.flows import Flow, load_flow_from_entrypoint
 from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
 
+from delivery.adapters.embedded import connected_here
+from delivery.adapters.processes import ProcessIdentity, identify
+from delivery.ports import Claim
+from deployments.prefect_work import DueFlowRun
 
-def execute(flow_run: str) -> int:
-    """Execute a flow run by its id. 0 when Prefect knows how it ended; another code means that nobody told it.
+NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
+"""What Prefect's client raises when its server is away or has no good answer."""
+_TRY_AGAIN = os.EX_TEMPFAIL
 
-    Prefect's heartbeats are off: a thread for each run would tell what our leases tell already.
+
+def execute(order: str) -> int:
+    """Execute a due flow run, unless another process has claimed it.
+
+    0 when Prefect knows how it ended. Otherwise nobody told it: the claim stays, and whoever finds it without
+    its process tells. Prefect's heartbeats are off: a thread for each run would tell what our leases tell already.
     """
+    due = DueFlowRun(**json.loads(order))
+    operations = connected_here().operations
+    claim = _claim(due)
+    if not operations.claim(claim):
+        return 0
     with temporary_settings(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        return asyncio.run(_execute(UUID(flow_run)))
+        code = asyncio.run(_execute(due))
+    operations.drop_claim(claim)
+    return code
 
 
-async def _execute(identity: UUID) -> int:
+def _claim(due: DueFlowRun) -> Claim:
+    return Claim(due.flow_run, due.state, asdict(identify(os.getpid()) or ProcessIdentity(os.getpid(), 0.0)))
+
+
+async def _execute(due: DueFlowRun) -> int:
     """One client for everything: the engine would make three, each with a TLS context of its own."""
     async with AsyncClientContext.get_or_create() as shared:
         with SyncClientContext.get_or_create():
-            flow_run = await shared.client.read_flow_run(identity)
-            flow = await _flow_of(shared.client, flow_run)
             try:
-                await run_flow_async(
-                    flow, flow_run=_unobserved(flow_run), parameters=flow_run.parameters, return_type="state"
-                )
-            except (Abort, Pause):  # Prefect refused to let it go on, or it is suspended: it says so itself
-                return 0
+                flow_run = await shared.client.read_flow_run(UUID(due.flow_run))
+                flow = await _flow_of(shared.client, flow_run)
+            except NO_ANSWER:  # nothing has begun: the next look tries again
+                return _TRY_AGAIN
+            if str(flow_run.state_id) == due.state:
+                await _run(flow, flow_run, due, shared.client)
     return 0
+
+
+async def _run(flow: Flow[..., object], flow_run: FlowRun, due: DueFlowRun, client: PrefectClient) -> None:
+    """As Prefect's `run_flow_async` does, with a look between Running and the flow's first line."""
+    engine = AsyncFlowRunEngine[Any, Any](flow=flow, flow_run=_unobserved(flow_run), parameters=flow_run.parameters)
+    try:
+        async with engine.start():
+            if engine.is_running() and not await _began_here(client, due):
+                engine.short_circuit = True  # leave the state as it is set there
+                return
+            while engine.is_running():
+                async with engine.run_context():
+                    await engine.call_flow_fn()  # type: ignore[unused-coroutine]  # its annotation promises two
+    except (Abort, Pause):  # Prefect refused to let it go on, or it is suspended: it says so itself
+        return
+
+
+async def _began_here(client: PrefectClient, due: DueFlowRun) -> bool:
+    """Whether the state that was claimed is the one that became Running.
+
+    Prefect's server lets a flow run become Running that was cancelled, or is done: its states protect nothing.
+    What it was is set again then.
+    """
+    *_, before, _running = await client.read_flow_run_states(UUID(due.flow_run))
+    if str(before.id) == due.state:
+        return True
+    await client.set_flow_run_state(UUID(due.flow_run), before, force=True)
+    return False
 
 
 async def _flow_of(client: PrefectClient, flow_run: FlowRun) -> Flow[..., object]:

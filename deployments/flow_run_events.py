@@ -1,44 +1,71 @@
 """What Prefect's server tells of flow runs as it happens: some have become due, some are to be cancelled."""
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from uuid import UUID
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from prefect.events import Event
-from prefect.events.clients import get_events_subscriber
-from prefect.events.filters import EventFilter, EventNameFilter
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import WebSocketException
+from websockets.typing import Subprotocol
 
-_logger = logging.getLogger("prefect.shipline.worker")
+from deployments.prefect_rest import PrefectRest
+
+_logger = logging.getLogger("shipline.host")
 _DUE = ("Scheduled", "Resuming", "AwaitingRetry")
 """Names of states: a resumed flow run is Resuming, not Scheduled."""
 _CANCELS = ("Cancelling", "Cancelled")
 _PREFIX = "prefect.flow-run."
 _PAUSE_SECONDS = 1.0
+_LONGEST_EVENT = 4 * 1024 * 1024
+_FOREVER = timedelta(days=3650)
 
 
 @dataclass(frozen=True, slots=True)
 class FlowRunEvent:
     """One flow run changed its state."""
 
-    flow_run: UUID
+    flow_run: str
     cancels: bool
 
 
-async def flow_run_events() -> AsyncIterator[FlowRunEvent]:
-    """Every such change from now on; reconnects for ever, and may miss some meanwhile: nobody should rely on it."""
-    wanted = EventFilter(event=EventNameFilter(name=[f"{_PREFIX}{name}" for name in (*_DUE, *_CANCELS)]))
+async def flow_run_events(rest: PrefectRest) -> AsyncIterator[FlowRunEvent | None]:
+    """Every such change; reconnects for ever. None whenever it begins to hear: some may have been missed."""
     while True:
         try:
-            async with get_events_subscriber(filter=wanted) as events:
-                async for event in events:
-                    yield _read(event)
-        except Exception as error:  # noqa: BLE001  # whatever the websocket's library raises when the server goes
-            _logger.warning("listening for flow runs: %s", error or type(error).__name__)
+            async with connect(
+                f"{rest.api_url().replace('http', 'ws', 1)}/events/out",
+                subprotocols=[Subprotocol("prefect")],
+                proxy=None,
+                max_size=_LONGEST_EVENT,
+            ) as connection:
+                await _subscribe(connection, rest.auth_string)
+                yield None
+                async for message in connection:
+                    yield _read(json.loads(message)["event"])
+        except (OSError, WebSocketException) as error:
+            _logger.debug("listening for flow runs: %s", error or type(error).__name__)
         await asyncio.sleep(_PAUSE_SECONDS)
 
 
-def _read(event: Event) -> FlowRunEvent:
-    name = event.event.removeprefix(_PREFIX)
-    return FlowRunEvent(UUID(event.resource.id.removeprefix(_PREFIX)), cancels=name in _CANCELS)
+async def _subscribe(connection: ClientConnection, auth_string: str) -> None:
+    """As Prefect's own subscriber does: say who one is, then what one wants to hear."""
+    await connection.send(json.dumps({"type": "auth", "token": auth_string}))
+    answer = json.loads(await connection.recv())
+    if answer["type"] != "auth_success":
+        raise ConnectionRefusedError(f"Prefect's server refuses its events: {answer.get('reason', answer['type'])}")
+    now = datetime.now(UTC)
+    wanted = {
+        "event": {"name": [f"{_PREFIX}{name}" for name in (*_DUE, *_CANCELS)]},
+        "occurred": {"since": now.isoformat(), "until": (now + _FOREVER).isoformat()},
+    }
+    await connection.send(json.dumps({"type": "filter", "filter": wanted}))
+
+
+def _read(event: dict[str, Any]) -> FlowRunEvent:
+    name = str(event["event"]).removeprefix(_PREFIX)
+    flow_run = str(event["resource"]["prefect.resource.id"]).removeprefix(_PREFIX)
+    return FlowRunEvent(flow_run, cancels=name in _CANCELS)

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
+WORK_POOL_TYPE = "shipline"
+"""As `deployments.shipline_worker` names itself; importing it would import Prefect."""
+
 
 @dataclass(frozen=True, slots=True)
 class PlacedFlow:

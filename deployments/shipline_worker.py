@@ -1,41 +1,25 @@
-"""The worker type `shipline`: flow runs start in warm processes, woken by events.
+"""The worker type `shipline` for Prefect's own command line: `prefect worker start --type shipline --pool POOL`.
 
-`prefect worker start --type shipline` works; the control plane hosts all its pools in one process
-(`deployments.worker`). Importing this module registers the type: Prefect does so by the entry point
-`prefect.collections`.
+Prefect's worker looks for due flow runs of its pool and says that it lives; a host does the rest, as in
+the control plane, which hosts every pool without it. Importing this module registers the type: Prefect
+does so by the entry point `prefect.collections`.
 """
 
 import asyncio
-import logging
-import os
-import signal
-import subprocess
-import sys
-import time
-from contextlib import suppress
-from socket import AF_UNIX, SOCK_SEQPACKET, socketpair
-from typing import Any, ClassVar
-from uuid import UUID
+from typing import Any
 
-import anyio
-import httpx
 from anyio.abc import TaskStatus
 from prefect.client.schemas.objects import FlowRun
 from prefect.client.schemas.responses import WorkerFlowRunResponse
-from prefect.exceptions import Abort, ObjectNotFound, PrefectHTTPStatusError
-from prefect.states import Cancelled, Pending
-from prefect.utilities.engine import propose_state
+from prefect.settings import get_current_settings
 from prefect.workers.base import BaseJobConfiguration, BaseVariables, BaseWorker, BaseWorkerResult
 
-from deployments.flow_run_events import FlowRunEvent, flow_run_events
-from deployments.warm_processes import Forked, WarmProcesses
-
-NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
-"""What Prefect's client raises when its server is away or has no good answer."""
-
-_logger = logging.getLogger("prefect.shipline.worker")
-_SOON_SECONDS = 0.3
-"""A flow run that is due later than this is left to a later look."""
+from delivery.adapters.embedded import connected_here
+from deployments.hosting import Host
+from deployments.placements import WORK_POOL_TYPE
+from deployments.prefect_rest import PrefectRest
+from deployments.prefect_work import DueFlowRun, PrefectWork
+from deployments.warm_processes import spawn_warm
 
 
 class ShiplineConfiguration(BaseJobConfiguration):
@@ -53,123 +37,46 @@ class ShiplineResult(BaseWorkerResult):
 class ShiplineWorker(BaseWorker[ShiplineConfiguration, ShiplineVariables, ShiplineResult]):
     """Starts flow runs in processes forked from a warm one: 20 ms instead of two seconds."""
 
-    type = "shipline"
+    type = WORK_POOL_TYPE
     job_configuration = ShiplineConfiguration
     job_configuration_variables = ShiplineVariables
     _description = "Execute flow runs in warm processes of this Shipline installation."
     _display_name = "Shipline"
 
-    warm: ClassVar[WarmProcesses | None] = None
-    """Of a process that hosts several pools; a worker that finds none makes its own, and listens for itself."""
-
     async def setup(self) -> None:
-        """Have warm processes, then be a worker."""
-        self._claimed: set[tuple[UUID, UUID | None]] = set()
-        self._running: dict[UUID, Forked] = {}
-        self._warm = ShiplineWorker.warm or spawn_warm()
+        """Be a worker with a host of its own."""
         await super().setup()
-        if ShiplineWorker.warm is None and self._runs_task_group:
-            self._runs_task_group.start_soon(self._listen)
+        api = get_current_settings().api
+        auth = api.auth_string.get_secret_value() if api.auth_string else ""
+        self._rest = PrefectRest(str(api.url), auth)
+        self._host = Host(PrefectWork(self._rest, self._work_pool_name), connected_here().operations)
+        self._warm = spawn_warm()
+        self._host.use(self._warm)
+        self._hosting = asyncio.create_task(self._host.serve())
 
-    async def teardown(self, *exc_info: object) -> None:
-        """Let go of warm processes of its own."""
+    async def teardown(self, *exc_info: Any) -> None:  # noqa: ANN401  # as Prefect has it
+        """Let the flow runs end that it started, then let go."""
+        await self._host.stop()
+        self._hosting.cancel()
+        self._warm.close()
+        self._rest.close()
         await super().teardown(*exc_info)
-        if ShiplineWorker.warm is None:
-            self._warm.close()
 
     async def run(
         self,
         flow_run: FlowRun,
-        configuration: ShiplineConfiguration,  # noqa: ARG002  # Prefect hands it over
+        configuration: ShiplineConfiguration,
         task_status: TaskStatus[Any] | None = None,
     ) -> ShiplineResult:
-        """Run a flow run's process to its end."""
-        forked = self._warm.start(str(flow_run.id))
-        pid = await forked.pid
-        if task_status:
-            task_status.started(str(pid))
-        return ShiplineResult(status_code=await forked.ended, identifier=str(pid))
+        """Never called: what is due goes to the host."""
+        raise NotImplementedError
 
     async def _submit_scheduled_flow_runs(self, flow_run_response: list[WorkerFlowRunResponse]) -> list[FlowRun]:
-        """Take up what is due, each Scheduled state once: an answer that was late names an old state.
+        """Hand over what is due: the one private seam of Prefect's worker between looking and executing.
 
-        The one private seam of Prefect's worker between looking and executing; its own way there asks the
-        server five times more.
+        Its own way there asks the server five times more.
         """
-        due = [one.flow_run for one in flow_run_response if self._is_due(one.flow_run)]
-        return [flow_run for flow_run in due if self._take_up(flow_run)]
-
-    def _is_due(self, flow_run: FlowRun) -> bool:
-        at = flow_run.next_scheduled_start_time
-        return at is None or at.timestamp() - time.time() < _SOON_SECONDS
-
-    def _take_up(self, flow_run: FlowRun) -> bool:
-        """Whether there was a place for it, and it was not taken up before."""
-        claim = (flow_run.id, flow_run.state_id)
-        if claim in self._claimed or self._runs_task_group is None or not self._has_place(flow_run.id):
-            return False
-        self._claimed.add(claim)
-        self._runs_task_group.start_soon(self._see_through, flow_run)
-        return True
-
-    def _has_place(self, flow_run: UUID) -> bool:
-        """Take a place; not while its last process, which it was suspended in, still holds one."""
-        if self._limiter is None:
-            return flow_run not in self._running
-        with suppress(anyio.WouldBlock, RuntimeError):
-            self._limiter.acquire_on_behalf_of_nowait(flow_run)
-            return True
-        return False
-
-    async def _see_through(self, flow_run: FlowRun) -> None:
-        """One flow run from Pending to the end of its process, whose loss Prefect is told."""
-        try:
-            if await self._became_pending(flow_run):
-                self._running[flow_run.id] = self._warm.start(str(flow_run.id))
-                code = await self._running[flow_run.id].ended
-                if code:
-                    await self._propose_crashed_state(flow_run, f"its process ended with {code}")
-        except NO_ANSWER as error:
-            self._claimed.discard((flow_run.id, flow_run.state_id))  # it is still due: the next look tries again
-            _logger.warning("starting flow run %s: %s", flow_run.id, error or type(error).__name__)
-        finally:
-            self._running.pop(flow_run.id, None)
-            self._release_limit_slot(flow_run.id)
-
-    async def _became_pending(self, flow_run: FlowRun) -> bool:
-        with suppress(Abort, ObjectNotFound):  # cancelled or deleted meanwhile
-            return (await propose_state(self.client, Pending(), flow_run_id=flow_run.id)).is_pending()
-        return False
-
-    async def cancel(self, flow_run: UUID) -> None:
-        """End the process of a flow run that somebody cancels; its steps end with it, and Prefect is told."""
-        forked = self._running.get(flow_run)
-        if forked is None:
-            return
-        with suppress(ProcessLookupError):
-            os.killpg(await forked.pid, signal.SIGKILL)
-        await forked.ended
-        try:
-            await self.client.set_flow_run_state(flow_run, Cancelled(message="stopped, with its steps"), force=True)
-        except NO_ANSWER as error:  # whoever listens goes on listening
-            _logger.warning("cancelling flow run %s: %s", flow_run, error or type(error).__name__)
-
-    async def _listen(self) -> None:
-        async for event in flow_run_events():
-            await (self.cancel(event.flow_run) if event.cancels else self._look(event))
-
-    async def _look(self, _event: FlowRunEvent) -> None:
-        with suppress(*NO_ANSWER):  # the next look comes by itself
-            await self.get_and_submit_flow_runs()
-
-
-def spawn_warm() -> WarmProcesses:
-    """Warm processes of another interpreter: what calls this runs threads already, and cannot fork by itself."""
-    ours, theirs = socketpair(AF_UNIX, SOCK_SEQPACKET)
-    isolated = ("-I",) if sys.flags.isolated else ()
-    command = (sys.executable, *isolated, "-m", "deployments.worker", "--orders", str(theirs.fileno()))
-    subprocess.Popen(command, pass_fds=[theirs.fileno()])
-    theirs.close()
-    warm = WarmProcesses(ours, lost=asyncio.get_running_loop().stop)
-    warm.listen()
-    return warm
+        due = [one.flow_run for one in flow_run_response]
+        for flow_run in due:
+            self._host.take_up(DueFlowRun(str(flow_run.id), str(flow_run.state_id), self._work_pool_name))
+        return due

@@ -11,9 +11,8 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from delivery.adapters.embedded import connect
+from delivery.adapters.embedded import connected_here
 from delivery.errors import DeliveryError, StaleFenceError
-from delivery.home import Home
 from delivery.leases import kept
 from delivery.run import Run, RunState
 from delivery.running.releasing import ended_by, finish, make_release, request_first
@@ -28,7 +27,7 @@ from flows.works import close_work, open_work
 @flow(name="deliver-revision", flow_run_name="run {run}", persist_result=False)
 async def deliver_revision(run: str) -> State[None]:
     """Take a run's revision as far as it may go without a person."""
-    connections = await asyncio.to_thread(connect, Home.here())
+    connections = await asyncio.to_thread(connected_here)
     work = await asyncio.to_thread(take_run, connections, run, str(flow_run.id))
     if work is None:
         return Completed(name="Left", message="it is done, or another process works on it")

@@ -16,10 +16,9 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from delivery.actor import Actor
-from delivery.adapters.embedded import connect
+from delivery.adapters.embedded import connected_here
 from delivery.connections import Connections
 from delivery.errors import DeliveryError, StaleFenceError
-from delivery.home import Home
 from delivery.leases import kept
 from delivery.promoting import approving, closing, passing
 from delivery.promoting.deciding import decide
@@ -38,7 +37,7 @@ EXPIRY_MARGIN_SECONDS = 3600
 @flow(name="promote-release", flow_run_name="{promotion}", persist_result=False)
 async def promote_release(promotion: str) -> State[None]:
     """Judge a promotion's gates, wait for people, roll out, verify and watch it, or roll it back."""
-    connections = await asyncio.to_thread(connect, Home.here())
+    connections = await asyncio.to_thread(connected_here)
     await hear_answer(connections, promotion)
     turn = await asyncio.to_thread(take_turn, connections, promotion)
     if turn is None:

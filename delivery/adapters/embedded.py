@@ -1,7 +1,7 @@
 """The embedded default: every port on this machine, below one home."""
 
 from datetime import UTC, datetime
-from functools import partial
+from functools import cache, partial
 
 from delivery.adapters.encrypted_secrets import EncryptedSecrets
 from delivery.adapters.git import GitRepository
@@ -42,3 +42,9 @@ def connect(home: Home) -> Connections:
         smoker=HttpSmoker(),
         secrets=EncryptedSecrets(home),
     )
+
+
+@cache
+def connected_here() -> Connections:
+    """The ports of the home that this process works in, made once."""
+    return connect(Home.here())

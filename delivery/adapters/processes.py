@@ -56,6 +56,8 @@ class Launch:
     """Standard output and error are appended here; its folder is made."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """All of it: nothing is inherited."""
+    descriptors: tuple[int, ...] = ()
+    """Open files that it inherits, under the same numbers."""
 
 
 def spawn(launch: Launch) -> ProcessIdentity:
@@ -71,6 +73,7 @@ def spawn(launch: Launch) -> ProcessIdentity:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                pass_fds=launch.descriptors,
             )
     except OSError as error:
         raise PermanentError(

@@ -36,6 +36,8 @@ class Component:
     """Who runs already, where the component itself can tell; otherwise the record does."""
     strays: Callable[[], Sequence[ProcessIdentity]] = tuple
     """Who runs already and is in the way of a start: nobody wrote it down."""
+    adopted: bool = True
+    """Whether one that an earlier control plane has started can go on with this one."""
     outdated: Callable[[ProcessIdentity], bool] = lambda _: False
     """Whether the one that runs was told at its launch what is no longer so: it is stopped and started anew."""
     needs: tuple[str, ...] = ()

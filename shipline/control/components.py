@@ -4,7 +4,6 @@ import base64
 import os
 import signal
 import sys
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -20,11 +19,11 @@ from delivery.errors import NotFoundError
 from delivery.home import Home
 from shipline.control.component import Component
 from shipline.control.credentials import prefect_auth
+from shipline.control.hosting import Hosting
 from shipline.control.settings import ControlSettings, PrefectAddress
 
 _WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
 """Of the caller's environment: settings of another Prefect, our administrator's database, and what changes imports."""
-_BEAT_SECONDS = 20.0
 _API_URL = "PREFECT_API_URL"
 _DATABASE_URL = "PREFECT_API_DATABASE_CONNECTION_URL"
 PYTHON = (sys.executable, "-I")
@@ -129,43 +128,35 @@ class PrefectServer:
 
 @dataclass(frozen=True, slots=True)
 class Worker:
-    """The process that starts flow runs."""
+    """The process that flow runs are forked from; it ends with whoever holds the other end of its socket."""
 
     home: Home
     prefect_url: Callable[[], str]
     """Asked at each launch: the server may have moved to another port."""
+    hosting: Hosting
 
     def component(self, needs: tuple[str, ...]) -> Component:
-        """To supervise. It gets time to stop flow runs, whose processes must not outlive it."""
+        """To supervise."""
         return Component(
             "worker",
             version("prefect"),
             launch=self._launch,
-            ready=self._ready,
+            ready=self.hosting.is_ready,
             log=_log(self.home, "worker"),
+            adopted=False,
             outdated=lambda worker: _told_otherwise(worker, _API_URL, f"{self.prefect_url()}/api"),
             needs=needs,
-            stop_grace_seconds=25.0,
         )
 
     def _launch(self) -> Launch:
-        self._beat.unlink(missing_ok=True)
+        descriptor = self.hosting.renew()
         return Launch(
-            (*LEAN, "-m", "deployments.worker", str(self._beat)),
+            (*LEAN, "-m", "deployments.worker", str(descriptor)),
             self.home.root,
             _log(self.home, "worker"),
             {**component_environment(self.home), **prefect_client_settings(self.home, self.prefect_url())},
+            (descriptor,),
         )
-
-    def _ready(self) -> bool:
-        try:
-            return time.time() - self._beat.stat().st_mtime < _BEAT_SECONDS
-        except FileNotFoundError:
-            return False
-
-    @property
-    def _beat(self) -> Path:
-        return self.home.root / "worker.beat"
 
 
 def _log(home: Home, name: str) -> Path:

@@ -18,12 +18,16 @@ Application = Callable[[Message, Receive, Send], Awaitable[None]]
 class Door:
     """An ASGI application that can be exchanged while it is served."""
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, changed: Callable[[], None]) -> None:
+        """`changed` is called after every request that may have changed something."""
         self.application = application
+        self._changed = changed
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Answer one request."""
         await self.application(scope, receive, send)
+        if scope.get("method") not in {"GET", "HEAD"}:
+            self._changed()
 
 
 def starting(plane: ControlPlane) -> FastAPI:

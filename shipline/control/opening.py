@@ -5,6 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -21,13 +22,13 @@ from shipline.control.settings import ControlSettings
 
 _logger = logging.getLogger("shipline.control")
 _MIGRATION_PAUSE_SECONDS = 1.0
-_DISPATCH_SECONDS = 0.2
+_DISPATCH_SECONDS = 0.5
 _THOROUGH_SECONDS = 5.0
 """Between two looks at what waits for time or people."""
 
 
-async def open_api(plane: ControlPlane, door: Door, settings: ControlSettings) -> None:
-    """Migrate the database and open the whole API as soon as it answers, then dispatch until cancelled."""
+async def open_api(plane: ControlPlane, door: Door, settings: ControlSettings, changed: asyncio.Event) -> None:
+    """Migrate the database and open the whole API as soon as it answers, then dispatch and host until cancelled."""
     create_app = await asyncio.to_thread(_imported_api)
     if not settings.database_url:
         await plane.supervisor.until_ready("postgresql")
@@ -35,7 +36,9 @@ async def open_api(plane: ControlPlane, door: Door, settings: ControlSettings) -
     door.application = create_app(control, api_token(plane.home), plane.health)
     plane.opened = True
     await _tried("starting deployed services", partial(_start_environments, plane.home))
-    await _dispatch(control)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(_dispatch(control, changed))
+        tasks.create_task(plane.hosting.serve(control.ports.operations))
 
 
 def _imported_api() -> Callable[[Control, str, Callable[[], dict[str, Any]]], FastAPI]:
@@ -51,8 +54,8 @@ def _control(plane: ControlPlane) -> Control:
     return Control(connect(plane.home), plane.flow_runs)
 
 
-async def _dispatch(control: Control) -> None:
-    """Look at what is to be done, until cancelled."""
+async def _dispatch(control: Control, changed: asyncio.Event) -> None:
+    """Look at what is to be done whenever something has changed, and now and then, until cancelled."""
     from shipline.control.dispatcher import tick
 
     looked_thoroughly = -math.inf
@@ -63,7 +66,9 @@ async def _dispatch(control: Control) -> None:
             await _tried("keeping deployed services", partial(_keep_environments, control.ports.home))
         if await _tried("dispatching", partial(tick, control, thorough=thorough)) and thorough:
             await _tried("publishing the ledger's heads", partial(_publish, control))
-        await asyncio.sleep(_DISPATCH_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(changed.wait(), _DISPATCH_SECONDS)
+        changed.clear()
 
 
 async def _tried(doing: str, act: Callable[[], None]) -> bool:

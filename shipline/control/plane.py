@@ -10,6 +10,7 @@ from typing import Any
 from delivery.home import Home
 from deployments.prefect_placement import PrefectPlacement
 from shipline.control.component import ComponentState, State
+from shipline.control.hosting import Hosting
 from shipline.control.memory import memory_bytes
 from shipline.control.supervision import Supervisor
 
@@ -31,6 +32,7 @@ class ControlPlane:
     home: Home
     url: str
     flow_runs: PrefectPlacement
+    hosting: Hosting
     supervisor: Supervisor
     pid: int
     opened: bool = False

@@ -15,12 +15,14 @@ import delivery.adapters.postgresql.provision  # noqa: F401
 from delivery.adapters.private_home import close_home
 from delivery.adapters.processes import ProcessIdentity, alive, identify
 from delivery.home import Home
-from deployments.flow_processes import end_flow_processes, flow_processes
 from deployments.prefect_placement import PrefectPlacement
+from deployments.prefect_rest import PrefectRest
+from deployments.prefect_work import PrefectWork
 from shipline.control.components import PrefectServer, Worker, database_component
 from shipline.control.credentials import api_token, prefect_auth
 from shipline.control.door import Door, starting
 from shipline.control.guard import Guard
+from shipline.control.hosting import Hosting
 from shipline.control.lock import only_one
 from shipline.control.opening import open_api
 from shipline.control.plane import ControlPlane
@@ -29,7 +31,6 @@ from shipline.control.state import ControlState, read_state, write_state
 from shipline.control.strays import marked
 from shipline.control.supervision import Supervisor
 
-_FLOW_RUN_GRACE_SECONDS = 5.0
 _LOCK_SECONDS = 1.0
 """Whoever asks whether the lock is held has it for a moment."""
 
@@ -70,14 +71,15 @@ def _adopted_port(earlier: ControlState) -> int | None:
     return earlier.ports.get("prefect") if prefect and alive(prefect) else None
 
 
-def _plane(home: Home, settings: ControlSettings, state: ControlState) -> ControlPlane:
+def _plane(
+    home: Home, settings: ControlSettings, state: ControlState, address: PrefectAddress, hosting: Hosting
+) -> ControlPlane:
     api_token(home)
-    address = PrefectAddress(state.ports["prefect"], settings.prefect_port)
     database = database_component(home, settings)
     components = [
         *([database] if database else []),
         PrefectServer(home, address).component(needs=(database.name,) if database else ()),
-        Worker(home, lambda: address.url).component(needs=(database.name,) if database else ()),
+        Worker(home, lambda: address.url, hosting).component(needs=(database.name,) if database else ()),
     ]
 
     def remember(running: Mapping[str, ProcessIdentity]) -> None:
@@ -87,7 +89,8 @@ def _plane(home: Home, settings: ControlSettings, state: ControlState) -> Contro
     return ControlPlane(
         home=home,
         url=str(state.url),
-        flow_runs=PrefectPlacement(lambda: f"{address.url}/api", prefect_auth(home)),
+        flow_runs=PrefectPlacement(_rest(home, address), due=hosting.take_up),
+        hosting=hosting,
         supervisor=Supervisor(
             [marked(home, one) for one in components],
             state.components,
@@ -98,20 +101,27 @@ def _plane(home: Home, settings: ControlSettings, state: ControlState) -> Contro
     )
 
 
+def _rest(home: Home, address: PrefectAddress) -> PrefectRest:
+    return PrefectRest(lambda: f"{address.url}/api", prefect_auth(home))
+
+
 async def _run(home: Home, settings: ControlSettings, state: ControlState, listening: socket.socket) -> None:
     """Start, serve until told to stop, stop in order: API, worker, Prefect, PostgreSQL."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopping.set)
     write_state(home, state)
-    plane = await asyncio.to_thread(_plane, home, settings, state)
-    door = Door(starting(plane))
+    changed = asyncio.Event()
+    address = PrefectAddress(state.ports["prefect"], settings.prefect_port)
+    hosting = Hosting(PrefectWork(_rest(home, address)), changed.set)
+    plane = await asyncio.to_thread(_plane, home, settings, state, address, hosting)
+    door = Door(starting(plane), changed.set)
     guard = Guard(door, api_token(home), settings.host)
     server = _Server(
         uvicorn.Config(guard, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
     )
     supervising = asyncio.create_task(plane.supervisor.run())
-    opening = asyncio.create_task(open_api(plane, door, settings))
+    opening = asyncio.create_task(open_api(plane, door, settings, changed))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     told = asyncio.create_task(stopping.wait())
     await asyncio.wait({told, serving, supervising, opening}, return_when=asyncio.FIRST_COMPLETED)
@@ -128,7 +138,7 @@ async def _run(home: Home, settings: ControlSettings, state: ControlState, liste
 
 
 async def _stop(plane: ControlPlane) -> None:
+    """Flow runs first, while everything that they tell of their end still listens."""
+    await plane.hosting.stop(plane.home)
     await plane.supervisor.stop()
-    strays = await asyncio.to_thread(flow_processes, home=plane.home.root)
-    await asyncio.to_thread(end_flow_processes, strays, _FLOW_RUN_GRACE_SECONDS)
     plane.flow_runs.close()

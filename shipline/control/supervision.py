@@ -126,8 +126,10 @@ class Supervisor:
         """Adopt who runs already, by the component's own account or from an earlier control plane; or start one."""
         known = kept.component.running() or self._known.pop(kept.component.name, None)
         if known and processes.alive(known):
-            kept.identity = known
-            return
+            if kept.component.adopted:
+                kept.identity = known
+                return
+            stop_component(kept.component, known)
         for stray in kept.component.strays():
             stop_component(kept.component, stray)
         kept.identity = processes.spawn(kept.component.launch())

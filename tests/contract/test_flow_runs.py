@@ -9,6 +9,7 @@ from delivery.errors import NotFoundError
 from delivery.ports import FlowRuns
 from deployments.placements import PlacedFlow
 from deployments.prefect_placement import PrefectPlacement
+from deployments.prefect_rest import PrefectRest
 from tests.fakes.flow_runs import RecordedFlowRuns
 from tests.servers.prefect import RunningPrefect
 
@@ -22,7 +23,7 @@ def flow_runs(request: pytest.FixtureRequest) -> Iterator[FlowRuns]:
         yield RecordedFlowRuns()
         return
     server: RunningPrefect = request.getfixturevalue("prefect_server")
-    placement = PrefectPlacement(f"{server.url}/api", server.auth, flows=(PROBE, PROMOTE))
+    placement = PrefectPlacement(PrefectRest(f"{server.url}/api", server.auth), flows=(PROBE, PROMOTE))
     yield placement
     placement.close()
 

@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from delivery.adapters.postgresql.operations import PostgresqlOperations
-from delivery.ports import Lease, Operations
+from delivery.ports import Claim, Lease, Operations
 from tests.fakes.operations import InMemoryOperations
 from tests.servers.postgresql import Database
 
@@ -211,3 +211,27 @@ def test_a_lease_made_up_is_not_held(operations: Operations) -> None:
 
     assert not operations.renew(replace(lease, fence=lease.fence + 1), LONG)
     assert not operations.renew(replace(lease, holder="other"), LONG)
+
+
+def test_a_scheduled_state_is_claimed_once(operations: Operations) -> None:
+    first, other = (Claim("run", "state", {"pid": pid, "started_at": 1.5, "boot": "b"}) for pid in (1, 2))
+    assert operations.claim(first)
+    assert not operations.claim(other)
+    assert not operations.claim(replace(first))
+    assert operations.claim(replace(other, state="resumed"))
+    assert {one.state for one in operations.claims()} == {"state", "resumed"}
+
+
+def test_only_the_process_that_claimed_drops_its_claim(operations: Operations) -> None:
+    mine, other = (Claim("run", "state", {"pid": pid}) for pid in (1, 2))
+    operations.claim(mine)
+    assert not operations.drop_claim(other)
+    assert operations.drop_claim(mine)
+    assert not operations.drop_claim(mine)
+    assert operations.claims() == []
+
+
+def test_of_many_at_once_one_claims(operations: Operations) -> None:
+    asked = [Claim("run", "state", {"pid": pid}) for pid in range(16)]
+    with ThreadPoolExecutor(8) as threads:
+        assert sum(threads.map(operations.claim, asked)) == 1

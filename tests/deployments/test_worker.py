@@ -11,10 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
+from delivery.adapters.postgresql.operations import PostgresqlOperations
+from delivery.adapters.postgresql.urls import read_urls
 from delivery.adapters.processes import Launch, spawn, stop, wait_until
 from deployments.flow_processes import end_flow_processes, flow_processes
 from deployments.placements import PlacedFlow
 from deployments.prefect_placement import PrefectPlacement
+from deployments.prefect_rest import PrefectRest
 from tests.servers.prefect import RunningPrefect, running_worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -35,6 +38,11 @@ async def probe(run: str) -> None:
     Path(run).write_text(f"{time.time()} {os.getpid()}")
 
 @flow
+async def count(run: str) -> None:
+    with open(run, "a") as file:
+        file.write("once")
+
+@flow
 async def wait(run: str) -> None:
     Path(run).write_text(f"{time.time()} {os.getpid()}")
     await asyncio.to_thread(time.sleep, 600)
@@ -44,7 +52,9 @@ async def ask(run: str) -> None:
     answer = await suspend_flow_run(wait_for_input=Answer, key="gate", timeout=600)
     Path(run).write_text(answer.decision)
 """
-PROBE, WAIT, ASK = (PlacedFlow(name, f"probe_flows.{name}", ("run",)) for name in ("probe", "wait", "ask"))
+PROBE, COUNT, WAIT, ASK = (
+    PlacedFlow(name, f"probe_flows.{name}", ("run",)) for name in ("probe", "count", "wait", "ask")
+)
 _PATIENCE_SECONDS = 120.0
 
 
@@ -57,7 +67,9 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def placement(prefect_server: RunningPrefect) -> Iterator[PrefectPlacement]:
-    found = PrefectPlacement(f"{prefect_server.url}/api", prefect_server.auth, flows=(PROBE, WAIT, ASK))
+    found = PrefectPlacement(
+        PrefectRest(f"{prefect_server.url}/api", prefect_server.auth), flows=(PROBE, COUNT, WAIT, ASK)
+    )
     yield found
     found.close()
 
@@ -200,3 +212,55 @@ def test_what_is_cancelled_before_it_starts_never_runs(
     prefect_server.ask("POST", f"/flow_runs/{flow_run}/set_state", {"state": {"type": "CANCELLED"}}).raise_for_status()
     time.sleep(6)
     assert (mark.exists(), placement.state(flow_run)) == (False, "CANCELLED")
+
+
+@pytest.mark.usefixtures("worker")
+def test_with_two_workers_every_flow_run_runs_once(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+) -> None:
+    placement.ensure_deployments("twice", [])
+    with running_worker(prefect_server, modules):
+        asked = [
+            placement.start("count", "twice", {"run": str(tmp_path / f"{n}")}, key=f"twice-{n}") for n in range(12)
+        ]
+        assert all(became(placement, flow_run, "COMPLETED") for flow_run in asked)
+    assert [(tmp_path / f"{number}").read_text() for number in range(12)] == ["once"] * 12
+
+
+def test_a_flow_run_whose_worker_is_gone_is_reported_by_the_next_one(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+) -> None:
+    """As after a kill -9 of the control plane: a claim whose process is dead, a flow run that Prefect calls Running."""
+    placement.ensure_deployments("orphan", [])
+    operations = PostgresqlOperations(read_urls(prefect_server.home).application)
+    with running_worker(prefect_server, modules):
+        flow_run = placement.start("wait", "orphan", {"run": str(tmp_path / "mark")}, key="orphan")
+        engine = psutil.Process(begun(tmp_path / "mark")[1])
+        (claim,) = (one for one in operations.claims() if one.flow_run == flow_run)
+        engine.kill()
+        assert became(placement, flow_run, "CRASHED")
+    running = {"state": {"type": "RUNNING"}, "force": True}
+    prefect_server.ask("POST", f"/flow_runs/{flow_run}/set_state", running).raise_for_status()
+    assert operations.claim(claim)
+    with running_worker(prefect_server, modules):
+        assert became(placement, flow_run, "CRASHED")
+        assert wait_until(lambda: operations.claims() == [], 10)
+    operations.close()
+
+
+def test_a_flow_run_cancelled_while_it_is_taken_up_never_runs(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+) -> None:
+    """Prefect's server lets it become Running all the same."""
+    placement.ensure_deployments("late-cancel", [])
+    marks = [tmp_path / f"{number}" for number in range(8)]
+    with running_worker(prefect_server, modules):
+        for mark in marks:
+            flow_run = placement.start("probe", "late-cancel", {"run": str(mark)}, key=str(mark))
+            time.sleep(0.02 * marks.index(mark))
+            cancelled = {"state": {"type": "CANCELLED"}, "force": True}
+            prefect_server.ask("POST", f"/flow_runs/{flow_run}/set_state", cancelled).raise_for_status()
+            at = time.time()
+            time.sleep(1.0)
+            assert not mark.exists() or begun(mark)[0] < at
+            assert placement.state(flow_run) == "CANCELLED"

@@ -8,7 +8,7 @@ from threading import RLock
 
 from pydantic import JsonValue
 
-from delivery.ports import Lease, Row
+from delivery.ports import Claim, Lease, Row
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -25,6 +25,7 @@ class InMemoryOperations:
         self._leases: dict[str, Lease] = {}
         self._documents: dict[tuple[str, str], tuple[str, str]] = {}
         """(table, key): (project, JSON), in order of the first saving."""
+        self._claims: dict[tuple[str, str], Claim] = {}
         self._lock = RLock()
 
     def acquire(self, name: str, holder: str, ttl: timedelta) -> Lease | None:
@@ -93,3 +94,17 @@ class InMemoryOperations:
             ]
         found = [one for one in reversed(saved) if all(one.get(field) == wanted for field, wanted in equal.items())]
         return found[:limit]
+
+    def claim(self, claim: Claim) -> bool:
+        with self._lock:
+            return self._claims.setdefault((claim.flow_run, claim.state), claim) is claim
+
+    def claims(self) -> list[Claim]:
+        return list(self._claims.values())
+
+    def drop_claim(self, claim: Claim) -> bool:
+        with self._lock:
+            if self._claims.get((claim.flow_run, claim.state)) != claim:
+                return False
+            del self._claims[claim.flow_run, claim.state]
+            return True

@@ -24,6 +24,7 @@ from delivery.promoting.stopping import abort
 from delivery.promoting.turn import LEASE, take_turn
 from delivery.promotion import Phase, Promotion
 from deployments.prefect_placement import PrefectPlacement
+from deployments.prefect_rest import PrefectRest
 from flows import promote_release
 from shipline.control.control import Control
 from shipline.control.dispatcher import tick
@@ -45,7 +46,7 @@ class Conveyor:
         self.shop = Shop(folder)
         self.server = server
         self.runner = runner
-        self.placement = PrefectPlacement(f"{server.url}/api", server.auth)
+        self.placement = PrefectPlacement(PrefectRest(f"{server.url}/api", server.auth))
         self.placement.ensure_deployments(PROJECT, ["dev", "staging", "production"])
         self.control = Control(self.shop.connections, self.placement)
 

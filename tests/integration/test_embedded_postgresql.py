@@ -367,7 +367,7 @@ def test_migrating_again_does_nothing(postgresql_server: PostgresqlServer) -> No
     with postgresql_server.database() as database:
         migrate(database.owner)
         with psycopg.connect(database.application) as connection:
-            assert connection.execute("SELECT version_num FROM schema_versions").fetchall() == [("0001",)]
+            assert connection.execute("SELECT version_num FROM schema_versions").fetchall() == [(NEWEST,)]
 
 
 def test_an_own_server_gets_the_same_roles(postgresql_server: PostgresqlServer) -> None:

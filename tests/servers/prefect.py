@@ -1,8 +1,11 @@
 """A real Prefect server on a real PostgreSQL, and the worker that starts its flow runs."""
 
+import asyncio
 import socket
 import tempfile
+import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -11,11 +14,16 @@ import httpx
 
 from delivery.adapters import processes
 from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
+from delivery.adapters.postgresql.operations import PostgresqlOperations
+from delivery.adapters.postgresql.urls import read_urls
 from delivery.home import Home
+from deployments.prefect_rest import PrefectRest
+from deployments.prefect_work import PrefectWork
 from shipline.control.component import Component
-from shipline.control.components import PrefectServer, Worker
+from shipline.control.components import PrefectServer, Worker, prepare_database
 from shipline.control.credentials import prefect_auth
-from shipline.control.settings import PrefectAddress
+from shipline.control.hosting import Hosting
+from shipline.control.settings import ControlSettings, PrefectAddress
 
 _START_SECONDS = 180.0
 """Of patience on a busy machine; it takes five."""
@@ -51,6 +59,7 @@ def running_prefect() -> Iterator[RunningPrefect]:
             with socket.create_server(("127.0.0.1", 0)) as probe:
                 port = int(probe.getsockname()[1])
             address = PrefectAddress(port)
+            prepare_database(home, ControlSettings())
             with running(PrefectServer(home, address).component(needs=())):
                 yield RunningPrefect(home, address.url)
         finally:
@@ -59,17 +68,39 @@ def running_prefect() -> Iterator[RunningPrefect]:
 
 @contextmanager
 def running_worker(prefect: RunningPrefect, modules: Path) -> Iterator[None]:
-    """A worker whose flow runs may also import what stands in a folder."""
-    worker = Worker(prefect.home, lambda: prefect.url).component(needs=())
+    """A host as the control plane's, whose flow runs may also import what stands in a folder."""
+    begun, over = threading.Event(), threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        hosted = threads.submit(lambda: asyncio.run(_host(prefect, modules, begun, over)))
+        try:
+            processes.wait_until(lambda: begun.is_set() or hosted.done(), _START_SECONDS)
+            yield
+        finally:
+            over.set()
+            hosted.result()
 
-    def launch() -> processes.Launch:
-        given = worker.launch()
-        arguments = tuple(argument for argument in given.arguments if argument != "-I")
-        path = f"{Path(__file__).parents[2]}:{modules}"
-        return replace(given, arguments=arguments, environment={**given.environment, "PYTHONPATH": path})
 
-    with running(replace(worker, launch=launch)):
-        yield
+async def _host(prefect: RunningPrefect, modules: Path, begun: threading.Event, over: threading.Event) -> None:
+    operations = PostgresqlOperations(read_urls(prefect.home).application)
+    rest = PrefectRest(f"{prefect.url}/api", prefect.auth)
+    hosting = Hosting(PrefectWork(rest), lambda: None)
+    warm = Worker(prefect.home, lambda: prefect.url, hosting).component(needs=())
+    identity = await asyncio.to_thread(lambda: processes.spawn(_importing(modules, warm.launch())))
+    serving = asyncio.create_task(hosting.serve(operations))
+    assert await asyncio.to_thread(processes.wait_until, warm.ready, _START_SECONDS), processes.last_lines(warm.log)
+    begun.set()
+    await asyncio.to_thread(over.wait)
+    await hosting.stop(prefect.home)
+    serving.cancel()
+    rest.close()
+    operations.close()
+    await asyncio.to_thread(processes.stop, identity, warm.stop_grace_seconds)
+
+
+def _importing(modules: Path, given: processes.Launch) -> processes.Launch:
+    arguments = tuple(argument for argument in given.arguments if argument != "-I")
+    path = f"{Path(__file__).parents[2]}:{modules}"
+    return replace(given, arguments=arguments, environment={**given.environment, "PYTHONPATH": path})
 
 
 @contextmanager

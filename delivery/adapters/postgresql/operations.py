@@ -3,16 +3,17 @@
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Engine, Text, and_, case, cast, func, literal, select, update
+from sqlalchemy import ColumnElement, Engine, Text, and_, case, cast, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from delivery.adapters.postgresql import schema
 from delivery.adapters.postgresql.engine import Url, connected, engine_of
 from delivery.adapters.postgresql.json_columns import equals, storable
-from delivery.ports import Lease, Row
+from delivery.ports import Claim, Lease, Row
 
 _leases = schema.leases.c
 _documents = schema.documents.c
+_claims = schema.claims.c
 
 
 class PostgresqlOperations:
@@ -87,6 +88,25 @@ class PostgresqlOperations:
             query = query.where(equals(_documents.document, field, wanted))
         with connected(self._engine, f"reading {table}") as connection:
             return list(connection.execute(query.order_by(_documents.number.desc()).limit(limit)).scalars())
+
+    def claim(self, claim: Claim) -> bool:
+        new = insert(schema.claims).values(flow_run=claim.flow_run, state=claim.state, process=dict(claim.process))
+        with connected(self._engine, f"claiming flow run {claim.flow_run}") as connection:
+            return bool(connection.execute(new.on_conflict_do_nothing().returning(_claims.flow_run)).all())
+
+    def claims(self) -> list[Claim]:
+        with connected(self._engine, "reading the claims") as connection:
+            rows = connection.execute(select(schema.claims))
+            return [Claim(row.flow_run, row.state, row.process) for row in rows]
+
+    def drop_claim(self, claim: Claim) -> bool:
+        gone = delete(schema.claims).where(
+            _claims.flow_run == claim.flow_run,
+            _claims.state == claim.state,
+            _claims.process == literal(dict(claim.process), JSONB),
+        )
+        with connected(self._engine, f"dropping the claim to flow run {claim.flow_run}") as connection:
+            return bool(connection.execute(gone.returning(_claims.flow_run)).all())
 
 
 def _in(ttl: timedelta) -> ColumnElement[datetime]:

@@ -47,3 +47,10 @@ leases = Table(
     Column("fence", BigInteger),
     Column("until", DateTime(timezone=True)),
 )
+claims = Table(
+    "claims",
+    _metadata,
+    Column("flow_run", Text, primary_key=True),
+    Column("state", Text, primary_key=True),
+    Column("process", JSONB),
+)

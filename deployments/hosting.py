@@ -1,0 +1,190 @@
+"""The host of every `shipline` work pool: starts a process for each due flow run, and sees it to its end.
+
+It runs in the control plane, which need not import Prefect for it. Flow runs arrive as they are made,
+by Prefect's events, and by a look now and then for what was missed. Each process claims its flow run
+before it touches it, and drops the claim when it is done, so that a claim without its process is a
+flow run that was lost: Prefect is told at once, also of what an earlier host has left.
+"""
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import time
+from collections.abc import Callable, Coroutine, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
+
+from delivery.adapters.processes import ProcessIdentity, alive, identify
+from delivery.errors import DeliveryError
+from delivery.ports import Claim, Operations
+from deployments.flow_processes import until_ended
+from deployments.flow_run_events import flow_run_events
+from deployments.prefect_work import HEARTBEAT_SECONDS, DueFlowRun, PrefectWork
+from deployments.warm_processes import WarmProcesses
+
+_logger = logging.getLogger("shipline.host")
+_LOOK_SECONDS = 5.0
+_AGAIN_SECONDS = 3.0
+"""Before the same Scheduled state is started anew: its last process ended, or hands back, without a beginning."""
+_RUNS_AT_ONCE = max(4, 2 * (os.cpu_count() or 1))
+"""Per pool."""
+_UNFINISHED = frozenset({"PENDING", "RUNNING", "CANCELLING"})
+
+
+@dataclass(slots=True)
+class _Taken:
+    """A flow run that has been taken up, and its process as soon as there is one."""
+
+    due: DueFlowRun
+    process: ProcessIdentity | None = None
+    cancelled: bool = False
+
+
+class Host:
+    """Used from one event loop, but for `take_up`."""
+
+    def __init__(
+        self, prefect: PrefectWork, operations: Operations, changed: Callable[[], None] = lambda: None
+    ) -> None:
+        """`changed` is called when a flow run has ended."""
+        self._prefect = prefect
+        self._operations = operations
+        self._changed = changed
+        self._warm: WarmProcesses | None = None
+        self._warming: asyncio.Task[None] | None = None
+        self._loop = asyncio.get_running_loop()
+        self._taken: dict[str, _Taken] = {}
+        self._started_at: dict[DueFlowRun, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._woken = asyncio.Event()
+        self._stopping = False
+
+    def use(self, warm: WarmProcesses) -> None:
+        """Fork from these processes from now on; nothing starts without any."""
+        self._warm = warm
+        self._warming = asyncio.create_task(self._warmed(warm))
+
+    def take_up(self, due: DueFlowRun) -> None:
+        """Start a flow run now, if there is a place for it; the next look finds what is left. From any thread."""
+        self._loop.call_soon_threadsafe(self._start, due)
+
+    async def serve(self) -> None:
+        """Take up what becomes due, until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._listen())
+            tasks.create_task(self._beat())
+            await self._adopt()
+            while True:
+                await self._look()
+                with suppress(TimeoutError):
+                    await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
+                self._woken.clear()
+
+    async def stop(self) -> None:
+        """Start nothing any more, and return when every flow run that was taken up has ended and Prefect knows."""
+        self._stopping = True
+        if self._warming:
+            self._warming.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def cancel(self, flow_run: str) -> None:
+        """End the process of a flow run that somebody cancels, with its steps."""
+        taken = self._taken.get(flow_run)
+        if taken and taken.process:
+            taken.cancelled = True
+            with suppress(ProcessLookupError):
+                os.killpg(taken.process.pid, signal.SIGKILL)
+
+    async def _warmed(self, warm: WarmProcesses) -> None:
+        await warm.ready.wait()
+        self._woken.set()
+
+    async def _listen(self) -> None:
+        async for event in flow_run_events(self._prefect.rest):
+            if event is None:
+                self._woken.set()
+            elif event.cancels:
+                await self.cancel(event.flow_run)
+            elif event.flow_run not in self._taken:
+                self._keep(self._look(event.flow_run))
+
+    async def _look(self, flow_run: str | None = None) -> None:
+        with _logged("asking Prefect for flow runs"):
+            for due in await asyncio.to_thread(self._prefect.due, flow_run):
+                self._start(due)
+
+    async def _beat(self) -> None:
+        while True:
+            with _logged("telling Prefect that its worker lives"):
+                await asyncio.to_thread(self._prefect.heartbeat, f"shipline-{os.getpid()}")
+            await asyncio.sleep(HEARTBEAT_SECONDS)
+
+    async def _adopt(self) -> None:
+        """See to its end what an earlier host has started."""
+        with _logged("looking for flow runs of an earlier host"):
+            for claim in await asyncio.to_thread(self._operations.claims):
+                due = DueFlowRun(claim.flow_run, claim.state, "")
+                self._taken[claim.flow_run] = taken = _Taken(due, ProcessIdentity.read(claim.process))
+                self._keep(self._see_through(taken))
+
+    def _start(self, due: DueFlowRun) -> None:
+        if self._stopping or due.flow_run in self._taken or not self._has_place(due) or self._just_started(due):
+            return
+        self._started_at[due] = time.monotonic()
+        self._taken[due.flow_run] = taken = _Taken(due)
+        self._keep(self._see_through(taken))
+
+    def _has_place(self, due: DueFlowRun) -> bool:
+        running = sum(taken.due.pool == due.pool for taken in self._taken.values())
+        return running < _RUNS_AT_ONCE and self._warm is not None and self._warm.ready.is_set()
+
+    def _just_started(self, due: DueFlowRun) -> bool:
+        """Whether this very state was: an answer may be late, and a process may fail before it begins."""
+        since = time.monotonic() - _AGAIN_SECONDS
+        self._started_at = {one: at for one, at in self._started_at.items() if at > since}
+        return due in self._started_at
+
+    async def _see_through(self, taken: _Taken) -> None:
+        """One flow run from its order to the end of its process."""
+        with _logged(f"flow run {taken.due.flow_run}"):
+            try:
+                if taken.process is None and self._warm:
+                    taken.process = identify(await self._warm.start(json.dumps(asdict(taken.due))))
+                if taken.process:
+                    await until_ended(taken.process)
+                await asyncio.to_thread(self._settle, taken)
+            finally:
+                del self._taken[taken.due.flow_run]
+                self._woken.set()
+                self._changed()
+
+    def _settle(self, taken: _Taken) -> None:
+        """Tell Prefect of a flow run whose process has ended before it was done."""
+        for claim in self._operations.claims():
+            if claim.flow_run == taken.due.flow_run and not alive(ProcessIdentity.read(claim.process)):
+                self._settle_claim(claim, cancelled=taken.cancelled)
+
+    def _settle_claim(self, claim: Claim, *, cancelled: bool) -> None:
+        if self._prefect.state(claim.flow_run) in _UNFINISHED:
+            kind, message = (
+                ("CANCELLED", "stopped, with its steps") if cancelled else ("CRASHED", "its process was lost")
+            )
+            self._prefect.tell(claim.flow_run, kind, message)
+        self._operations.drop_claim(claim)
+
+    def _keep(self, work: Coroutine[None, None, None]) -> None:
+        """Run beside the rest, and be waited for at the end."""
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+@contextmanager
+def _logged(doing: str) -> Iterator[None]:
+    """Trouble with one thing is logged and stops nothing else; the next look tries again."""
+    try:
+        yield
+    except (DeliveryError, OSError) as error:
+        _logger.info("%s: %s", doing, error)

@@ -1,0 +1,77 @@
+"""What a host asks Prefect's server, and tells it: which flow runs are due, which were lost, that a worker lives."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from pydantic import JsonValue
+
+from delivery.errors import NotFoundError
+from deployments.placements import WORK_POOL_TYPE
+from deployments.prefect_rest import PrefectRest
+
+_MOST_DUE = 200
+"""Rows of one look: the oldest ones, so that the next look finds what is left."""
+_SOON = timedelta(seconds=0.3)
+HEARTBEAT_SECONDS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class DueFlowRun:
+    """A flow run in a Scheduled state."""
+
+    flow_run: str
+    state: str
+    """The id of that state: a flow run that is resumed or tried again has another one."""
+    pool: str
+
+
+def read_due(row: Mapping[str, Any]) -> DueFlowRun:
+    """From Prefect's document of a flow run."""
+    return DueFlowRun(str(row["id"]), str(row["state_id"]), str(row["work_pool_name"]))
+
+
+class PrefectWork:
+    """One Prefect server, as a host of work pools sees it."""
+
+    def __init__(self, rest: PrefectRest, pool: str | None = None) -> None:
+        """Of every pool of our type, or of one."""
+        self.rest = rest
+        self._pools: dict[str, JsonValue] = {"type": {"any_": [WORK_POOL_TYPE]}}
+        if pool:
+            self._pools["name"] = {"any_": [pool]}
+
+    def due(self, flow_run: str | None = None) -> Sequence[DueFlowRun]:
+        """What should run now in the pools, the longest due first; or this one, if it should."""
+        soon = (datetime.now(UTC) + _SOON).isoformat()
+        wanted: dict[str, JsonValue] = {
+            "flow_runs": {
+                "state": {"type": {"any_": ["SCHEDULED"]}},
+                "next_scheduled_start_time": {"before_": soon},
+                **({"id": {"any_": [flow_run]}} if flow_run else {}),
+            },
+            "work_pools": self._pools,
+            "sort": "EXPECTED_START_TIME_ASC",
+            "limit": _MOST_DUE,
+        }
+        return [read_due(row) for row in self.rest.ask("POST", "/flow_runs/filter", wanted)]
+
+    def state(self, flow_run: str) -> str | None:
+        """Prefect's state type; None when it knows no such flow run."""
+        try:
+            return str(self.rest.ask("GET", f"/flow_runs/{flow_run}")["state_type"])
+        except NotFoundError:
+            return None
+
+    def tell(self, flow_run: str, kind: str, message: str) -> None:
+        """Set a flow run's state, whatever it is now (`CRASHED`, `CANCELLED`)."""
+        state: dict[str, JsonValue] = {"type": kind, "name": kind.capitalize(), "message": message}
+        self.rest.ask("POST", f"/flow_runs/{flow_run}/set_state", {"state": state, "force": True})
+
+    def heartbeat(self, worker: str) -> None:
+        """Say in every pool that a worker lives, which Prefect's pages show."""
+        alive: dict[str, JsonValue] = {"name": worker, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}
+        wanted: dict[str, JsonValue] = {"work_pools": self._pools}
+        for pool in self.rest.pages("/work_pools/filter", wanted):
+            self.rest.ask("POST", f"/work_pools/{pool['name']}/workers/heartbeat", alive)
