@@ -36,3 +36,5 @@ class Connections:
     deployer: Deployer
     smoker: Smoker
     secrets: SecretStore
+    close: Callable[[], None] = lambda: None
+    """Give what is connected back; it connects anew when it is asked again."""

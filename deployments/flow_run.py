@@ -3,22 +3,36 @@
 import asyncio
 import json
 import os
+import ssl
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict
+from functools import cache
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 from uuid import UUID
 
+import anyio
 import httpx
 from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas import actions, objects, responses
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import AsyncClientContext, SyncClientContext
 from prefect.exceptions import Abort, Pause, PrefectHTTPStatusError
 from prefect.flow_engine import AsyncFlowRunEngine
 from prefect.flows import Flow, load_flow_from_entrypoint
-from prefect.settings import PREFECT_FLOWS_HEARTBEAT_FREQUENCY, get_current_settings, temporary_settings
+from prefect.settings import (
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
+    get_current_settings,
+    temporary_settings,
+)
+from pydantic import BaseModel
 
 from delivery.adapters.embedded import connected_here
 from delivery.adapters.processes import ProcessIdentity, identify
+from delivery.errors import DeliveryError
 from delivery.ports import Claim
 from deployments.prefect_work import DueFlowRun
 
@@ -27,21 +41,56 @@ NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
 _TRY_AGAIN = os.EX_TEMPFAIL
 
 
+@contextmanager
+def prepared() -> Iterator[None]:
+    """What every flow run would do first, done once in the process that they are forked from.
+
+    Prefect's heartbeats are off, since a thread for each run would tell what our leases tell already, and so is
+    its look at the server's version. The database is asked for what its driver wants to know of any server.
+    """
+    settings = {PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None, PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False}
+    with temporary_settings(updates=settings):
+        _tls()
+        anyio.run(anyio.sleep, 0)
+        for module in (actions, objects, responses):
+            _complete(module)
+        with suppress(DeliveryError):  # each flow run says so itself
+            connected_here().operations.claims()
+        connected_here().close()
+        yield
+
+
+def _complete(module: ModuleType) -> None:
+    """Build what pydantic validates with, which Prefect leaves to a model's first use."""
+    for model in vars(module).values():
+        if isinstance(model, type) and issubclass(model, BaseModel) and model is not BaseModel:
+            model.model_rebuild()
+
+
 def execute(order: str) -> int:
     """Execute a due flow run, unless another process has claimed it.
 
     0 when Prefect knows how it ended. Otherwise nobody told it: the claim stays, and whoever finds it without
-    its process tells. Prefect's heartbeats are off: a thread for each run would tell what our leases tell already.
+    its process tells.
     """
     due = DueFlowRun(**json.loads(order))
     operations = connected_here().operations
     claim = _claim(due)
     if not operations.claim(claim):
         return 0
-    with temporary_settings(updates={PREFECT_FLOWS_HEARTBEAT_FREQUENCY: None}):
-        code = asyncio.run(_execute(due))
+    code = asyncio.run(_execute(due))
     operations.drop_claim(claim)
     return code
+
+
+@cache
+def _tls() -> ssl.SSLContext:
+    """Made once for all: reading the certificates takes as long as starting a flow run otherwise."""
+    api = get_current_settings().api
+    context = ssl.create_default_context(cafile=api.ssl_cert_file)
+    if api.tls_insecure_skip_verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def _claim(due: DueFlowRun) -> Claim:
@@ -50,8 +99,10 @@ def _claim(due: DueFlowRun) -> Claim:
 
 async def _execute(due: DueFlowRun) -> int:
     """One client for everything: the engine would make three, each with a TLS context of its own."""
-    async with AsyncClientContext.get_or_create() as shared:
-        with SyncClientContext.get_or_create():
+    secured = {"verify": _tls()}
+    async with AsyncClientContext(httpx_settings=secured) as shared:
+        with SyncClientContext(httpx_settings=secured) as blocking:
+            shared._httpx_settings = blocking._httpx_settings = None  # noqa: SLF001  # found by whoever asks for any
             try:
                 flow_run = await shared.client.read_flow_run(UUID(due.flow_run))
                 flow = await _flow_of(shared.client, flow_run)

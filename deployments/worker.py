@@ -11,8 +11,9 @@ from socket import socket
 import flows.deliver_revision
 import flows.promote_release
 import flows.report_dora  # noqa: F401
-from deployments.flow_run import execute
+from deployments.flow_run import execute, prepared
 from deployments.warm_processes import take_orders
 
 if __name__ == "__main__":
-    take_orders(socket(fileno=int(sys.argv[1])), execute)
+    with prepared():
+        take_orders(socket(fileno=int(sys.argv[1])), execute)

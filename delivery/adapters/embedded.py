@@ -41,6 +41,7 @@ def connect(home: Home) -> Connections:
         deployer=LocalDeployer(home, artifacts),
         smoker=HttpSmoker(),
         secrets=EncryptedSecrets(home),
+        close=database.dispose,
     )
 
 
