@@ -46,20 +46,24 @@ class PrefectPlacement:
         self._flows = flows
         self._due = due
         self._deployments: dict[str, str] = {}
+        self._ensured: dict[str, frozenset[str]] = {}
 
     def close(self) -> None:
         """Give the connections back."""
         self._rest.close()
 
     def ensure_deployments(self, project: str, environments: Iterable[str]) -> None:
-        """Work pools and Prefect deployments of a project; idempotent."""
+        """Work pools and Prefect deployments of a project; idempotent, and asked of Prefect once for the same."""
         names = list(environments)
+        if self._ensured.get(project, frozenset()) >= {project, *names}:
+            return
         self.ensure_work_pools(project, names)
         wanted = list(placements(project, names, self._flows))
         flows = {name: self._flow_id(name) for name in sorted({placement.flow.name for placement in wanted})}
         for placement in wanted:
             answer = self._rest.ask("POST", "/deployments/", _deployment(placement, flows[placement.flow.name]))
             self._deployments[f"{placement.flow.name}/{placement.name}"] = str(answer["id"])
+        self._ensured[project] = frozenset({project, *names})
 
     def ensure_work_pools(self, project: str, environments: Iterable[str]) -> None:
         """A pool for each environment, and the one for everything else; idempotent."""
@@ -87,7 +91,8 @@ class PrefectPlacement:
         try:
             answer = self._create(deployment, request)
         except NotFoundError:  # Prefect's database was dropped since: its deployments are made anew
-            self._deployments.pop(deployment, None)
+            self._deployments.clear()
+            self._ensured.clear()
             self.ensure_deployments(project, [environment] if environment else [])
             answer = self._create(deployment, request)
         if answer["state_type"] == "SCHEDULED":

@@ -18,8 +18,8 @@ def check_before_start(
     only: Collection[str],
     force: Collection[str],
 ) -> None:
-    """ConfigurationError for what a work tree cannot be planned from; a remote control plane looks for itself."""
-    if os.environ.get("SHIPLINE_URL") or session.tree is None:
+    """ConfigurationError for what a work tree cannot be planned from; who knows the project looks for itself."""
+    if os.environ.get("SHIPLINE_URL") or session.tree is None or _is_registered(session, session.tree):
         return
     _check_history(session.tree, base)
     try:
@@ -57,13 +57,21 @@ def _commit(tree: Path, name: str) -> str:
 def _may_be_known_there(session: Session, tree: Path) -> bool:
     """Whether a control plane that runs has this source: its mirror keeps what no work tree has any more."""
     from delivery.adapters.git import identify
+
+    return identify(tree).source in {one["source"] for one in _registered(session)}
+
+
+def _is_registered(session: Session, tree: Path) -> bool:
+    """Whether a control plane that runs knows this work tree: then nothing is started or registered."""
+    return str(tree) in {one["location"] for one in _registered(session)}
+
+
+def _registered(session: Session) -> list[dict[str, str]]:
+    """The projects of the control plane that runs; none when none does."""
     from shipline.cli.client import Client
 
     recorded = recorded_address(session.home)
-    if recorded is None:
-        return False
     try:
-        projects = Client(recorded, seconds=5).get("/projects")
+        return list(Client(recorded, seconds=5).get("/projects")) if recorded else []
     except DeliveryError:
-        return False
-    return identify(tree).source in {one["source"] for one in projects}
+        return []

@@ -15,8 +15,8 @@ from shipline.cli.session import Session
 
 _ENDED = frozenset({"Completed", "Failed", "Errored", "Skipped", "Cached", "Cancelled"})
 _WROTE = frozenset({"Completed", "Failed", "Errored"})
-_POLL_SECONDS = 0.25
-_SLOWEST_POLL_SECONDS = 1.0
+_POLL_SECONDS = 0.05
+_SLOWEST_POLL_SECONDS = 0.25
 _PATIENCE_SECONDS = 60
 """How long the control plane may be away (killed and started again) before following gives up."""
 
