@@ -151,7 +151,7 @@ class Host:
         with _logged(f"flow run {taken.due.flow_run}"):
             try:
                 if taken.process is None and self._warm:
-                    taken.process = identify(await self._warm.start(json.dumps(asdict(taken.due))))
+                    taken.process = identify(await self._warm.start("flow run", json.dumps(asdict(taken.due))))
                 if taken.process:
                     await until_ended(taken.process)
                 await asyncio.to_thread(self._settle, taken)

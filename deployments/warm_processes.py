@@ -13,14 +13,15 @@ import signal
 import socket
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
 WARM_NAME = "shipline-warm"
 FLOW_RUN_NAME = "shipline-run"
-"""What `ps` shows, and by which flow runs are found; at most 15 characters."""
+COMPONENT_NAME = "shipline-server"
+"""What `ps` shows, and by which they are told apart: all have the warm process's environment; 15 characters at most."""
 _LONGEST_MESSAGE = 64 * 1024
 _READY = -1
 """The number of the first message: everything is imported."""
@@ -43,12 +44,12 @@ class WarmProcesses:
         self.connection.settimeout(0)
         asyncio.get_running_loop().add_reader(self.connection, self._hear)
 
-    async def start(self, order: str) -> int:
+    async def start(self, kind: str, order: str) -> int:
         """Fork a process for an order; its id. ConnectionError when the forking process is gone."""
         self._number += 1
         pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._ordered[self._number] = pid
-        self.connection.send(json.dumps([self._number, order]).encode())
+        self.connection.send(json.dumps([self._number, kind, order]).encode())
         return await pid
 
     def close(self) -> None:
@@ -91,8 +92,8 @@ def spawn_warm() -> WarmProcesses:
     return warm
 
 
-def take_orders(connection: socket.socket, work: Work) -> NoReturn:
-    """Fork a process for each order until the other end is gone.
+def take_orders(connection: socket.socket, works: Mapping[str, Work]) -> NoReturn:
+    """Fork a process for each order, by its kind, until the other end is gone.
 
     Everything that flow runs need has to be imported by now, and no thread may run.
     """
@@ -102,11 +103,11 @@ def take_orders(connection: socket.socket, work: Work) -> NoReturn:
     gc.freeze()  # so that collecting in a forked process does not copy what it shares
     connection.send(json.dumps([_READY, os.getpid()]).encode())
     while message := connection.recv(_LONGEST_MESSAGE):
-        number, order = json.loads(message)
+        number, kind, order = json.loads(message)
         pid = os.fork()
         if pid == 0:
             connection.close()
-            sys.exit(_begin(order, work))
+            sys.exit(_begin(order, works[kind]))
         connection.send(json.dumps([number, pid]).encode())
     sys.exit(0)
 

@@ -1,4 +1,4 @@
-"""The process that has imported what flow runs need, and forks one for each.
+"""The process that has imported what flow runs need, and forks one for each; Prefect's server, too.
 
 `python -m deployments.worker FD` takes orders from whoever holds the other end of the socket FD, and reads
 its Prefect server from Prefect's own environment variables.
@@ -13,6 +13,7 @@ import flows.deliver_revision
 import flows.promote_release
 import flows.report_dora  # noqa: F401
 from deployments.flow_run import execute, prepared
+from deployments.forked_component import become
 from deployments.warm_processes import take_orders
 
 _IMPORTED_LATE = ("prefect.task_engine", "fastapi.encoders", "rich._emoji_codes", "encodings.idna")
@@ -22,4 +23,4 @@ if __name__ == "__main__":
     for module in _IMPORTED_LATE:
         import_module(module)
     with prepared():
-        take_orders(socket(fileno=int(sys.argv[1])), execute)
+        take_orders(socket(fileno=int(sys.argv[1])), {"flow run": execute, "component": become})

@@ -112,6 +112,14 @@ def environment(identity: ProcessIdentity) -> Mapping[str, str]:
         return {}
 
 
+def name(identity: ProcessIdentity) -> str:
+    """What it calls itself; empty when it is gone."""
+    try:
+        return psutil.Process(identity.pid).name()
+    except psutil.Error:
+        return ""
+
+
 def session_leaders(variable: str) -> dict[ProcessIdentity, str]:
     """Leaders of a session that were started with an environment variable, and its value."""
     found = {}

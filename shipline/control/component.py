@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from delivery.adapters.processes import Launch, ProcessIdentity
+from delivery.adapters.processes import Launch, ProcessIdentity, spawn
 
 
 class State(StrEnum):
@@ -31,6 +31,8 @@ class Component:
     ready: Callable[[], bool]
     log: Path
     """Where its output goes, whoever started it."""
+    spawn: Callable[[Launch], ProcessIdentity] = spawn
+    """How what is launched is started."""
     url: Callable[[], str | None] = lambda: None
     running: Callable[[], ProcessIdentity | None] = lambda: None
     """Who runs already, where the component itself can tell; otherwise the record does."""

@@ -1,6 +1,7 @@
 """What the control plane consists of: PostgreSQL, Prefect's server and the worker, as components to supervise."""
 
 import base64
+import hashlib
 import os
 import signal
 import sys
@@ -14,7 +15,7 @@ from urllib.parse import urlsplit
 
 from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
 from delivery.adapters.postgresql.urls import read_urls, write_urls
-from delivery.adapters.processes import Launch, ProcessIdentity, environment, identify
+from delivery.adapters.processes import Launch, ProcessIdentity, environment, identify, spawn
 from delivery.errors import NotFoundError
 from delivery.home import Home
 from shipline.control.component import Component
@@ -25,7 +26,6 @@ from shipline.control.settings import ControlSettings, PrefectAddress
 _WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
 """Of the caller's environment: settings of another Prefect, our administrator's database, and what changes imports."""
 _API_URL = "PREFECT_API_URL"
-_DATABASE_URL = "PREFECT_API_DATABASE_CONNECTION_URL"
 PYTHON = (sys.executable, "-I")
 """Isolated: nothing of the folder that somebody stands in, or of their environment, is imported."""
 LEAN = (*PYTHON, "-OO")
@@ -72,6 +72,7 @@ class PrefectServer:
 
     home: Home
     address: PrefectAddress
+    spawn: Callable[[Launch], ProcessIdentity] = spawn
 
     def component(self, needs: tuple[str, ...]) -> Component:
         """To supervise."""
@@ -82,7 +83,8 @@ class PrefectServer:
             ready=self._ready,
             log=_log(self.home, "prefect"),
             url=lambda: self.address.url,
-            outdated=lambda server: _told_otherwise(server, _DATABASE_URL, read_urls(self.home).prefect),
+            spawn=self.spawn,
+            outdated=lambda _: self._told.exists() and self._told.read_text() != self._database(),
             needs=needs,
         )
 
@@ -90,6 +92,8 @@ class PrefectServer:
         from delivery.adapters.postgresql.provision import restore_prefect_database
 
         restore_prefect_database(read_urls(self.home))
+        self._told.parent.mkdir(parents=True, exist_ok=True)
+        self._told.write_text(self._database())
         port = str(self.address.choose())
         server = ("--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", port)
         quiet = ("--log-level", "warning", "--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5")
@@ -100,9 +104,18 @@ class PrefectServer:
             {**component_environment(self.home), **self._settings()},
         )
 
+    @property
+    def _told(self) -> Path:
+        """Which database the last one was told of: a forked process does not show its own environment."""
+        return self.home.root / "prefect" / "database-told"
+
+    def _database(self) -> str:
+        """Its address, so that a change shows and no password does."""
+        return hashlib.sha256(read_urls(self.home).prefect.encode()).hexdigest()
+
     def _settings(self) -> dict[str, str]:
         return {
-            _DATABASE_URL: read_urls(self.home).prefect,
+            "PREFECT_API_DATABASE_CONNECTION_URL": read_urls(self.home).prefect,
             "PREFECT_SERVER_API_AUTH_STRING": prefect_auth(self.home),
             "PREFECT_SERVER_UI_API_URL": "/api",  # relative: the pages work behind any address
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",

@@ -4,13 +4,17 @@ import asyncio
 from collections.abc import Callable
 from socket import socket
 
+from delivery.adapters.processes import Launch, ProcessIdentity, identify
+from delivery.errors import TransientError
 from delivery.home import Home
 from delivery.ports import Operations
 from deployments.flow_processes import end_flow_processes, flow_processes
+from deployments.forked_component import component_order
 from deployments.hosting import Host
 from deployments.prefect_work import DueFlowRun, PrefectWork
 from deployments.warm_processes import WarmProcesses, order_socket
 
+_FORK_SECONDS = 20.0
 _GRACE_SECONDS = 8.0
 """What flow runs get to stop their steps and to report."""
 
@@ -39,6 +43,16 @@ class Hosting:
             self._inherited = None
         return ready
 
+    def spawn(self, launch: Launch) -> ProcessIdentity:
+        """Fork what a launch would import anew (`python -m MODULE ...`) from the warm process. From another thread."""
+        module, *arguments = launch.arguments[launch.arguments.index("-m") + 1 :]
+        asked = self._fork(component_order(launch, module, tuple(arguments)))
+        try:
+            pid = asyncio.run_coroutine_threadsafe(asked, self._loop).result(_FORK_SECONDS)
+        except (OSError, TimeoutError) as error:
+            raise TransientError(f"forking {module} from the worker: {error}") from error
+        return identify(pid) or ProcessIdentity(pid, 0.0)
+
     def take_up(self, due: DueFlowRun) -> None:
         """Start a flow run that was just made, as soon as there is a host. From any thread."""
         if self._host:
@@ -60,6 +74,11 @@ class Hosting:
             await asyncio.wait([telling], timeout=_GRACE_SECONDS)
         if self._warm:
             self._warm.close()
+
+    async def _fork(self, order: str) -> int:
+        if self._warm is None:
+            raise ConnectionAbortedError("it is not there")
+        return await self._warm.start("component", order)
 
     async def _renew(self) -> int:
         if self._warm:

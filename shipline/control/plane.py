@@ -59,10 +59,12 @@ class ControlPlane:
         return {"components": components, "ready": self.ready}
 
     def memory(self) -> dict[str, int]:
-        """Proportional set size in bytes by component, those below it included, but our own without the others."""
+        """Proportional set size in bytes by component, with what is below it; ours alone, for services are below it."""
         if time.monotonic() - self._memory.at > _MEMORY_SECONDS:
+            pids = {one.name: one.pid for one in self.components() if one.pid}
             sizes = {
-                one.name: memory_bytes(one.pid, children=one.name != "control") for one in self.components() if one.pid
+                name: memory_bytes(pid, below=name != "control", without=set(pids.values()))
+                for name, pid in pids.items()
             }
             found = {name: size for name, size in sizes.items() if size is not None}
             self._memory = Measured(time.monotonic(), found)

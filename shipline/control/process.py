@@ -76,10 +76,11 @@ def _plane(
 ) -> ControlPlane:
     api_token(home)
     database = database_component(home, settings)
+    needs = (database.name,) if database else ()
     components = [
         *([database] if database else []),
-        PrefectServer(home, address).component(needs=(database.name,) if database else ()),
-        Worker(home, lambda: address.url, hosting).component(needs=(database.name,) if database else ()),
+        PrefectServer(home, address, hosting.spawn).component(needs=(*needs, "worker")),
+        Worker(home, lambda: address.url, hosting).component(needs=needs),
     ]
 
     def remember(running: Mapping[str, ProcessIdentity]) -> None:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from delivery.adapters import processes
 from delivery.adapters.processes import Launch, ProcessIdentity
 from delivery.home import Home
-from deployments.flow_processes import flow_processes
+from deployments.warm_processes import COMPONENT_NAME, FLOW_RUN_NAME
 from shipline.control.component import Component
 
 _MARK = "SHIPLINE_COMPONENT"
@@ -24,6 +24,13 @@ def marked(home: Home, component: Component) -> Component:
 
 def running(home: Home, name: str) -> list[ProcessIdentity]:
     """Every process of this home that was started as this component, recorded or not."""
-    runs = {run.pid for run in flow_processes(home=home.root)}  # forked from the worker, with its environment
     leaders = processes.session_leaders(_MARK)
-    return [one for one, mark in leaders.items() if mark == f"{home.root}:{name}" and one.pid not in runs]
+    return [one for one, mark in leaders.items() if _started_as(one, mark) == f"{home.root}:{name}"]
+
+
+def _started_as(process: ProcessIdentity, mark: str) -> str | None:
+    """What is forked from the worker has the worker's mark; its name tells what it is."""
+    name = processes.name(process)
+    if name == COMPONENT_NAME:
+        return mark.removesuffix(":worker") + ":prefect"
+    return None if name == FLOW_RUN_NAME else mark

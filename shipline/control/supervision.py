@@ -132,7 +132,7 @@ class Supervisor:
             stop_component(kept.component, known)
         for stray in kept.component.strays():
             stop_component(kept.component, stray)
-        kept.identity = processes.spawn(kept.component.launch())
+        kept.identity = kept.component.spawn(kept.component.launch())
 
     async def _watch(self, kept: _Kept) -> str:
         """Return, with the reason, when the process has ended or had to be ended."""
@@ -156,7 +156,7 @@ class Supervisor:
             await self._pause(identity, kept.state)
         code = processes.exit_code(identity)
         last = processes.last_lines(kept.component.log, 1)
-        return ("ended" if code is None else f"ended with {code}") + (f": {last[:300]}" if last and code else "")
+        return ("ended" if code is None else f"ended with {code}") + (f": {last[:300]}" if last and code != 0 else "")
 
     async def _pause(self, identity: ProcessIdentity, state: State) -> None:
         """Until the next question whether it answers; an ended process is noticed sooner."""
