@@ -27,6 +27,7 @@ from delivery.adapters.postgresql.urls import read_urls
 from delivery.adapters.processes import ProcessIdentity
 from delivery.errors import PermanentError
 from delivery.home import Home
+from deployments.warm_processes import WARM_NAME
 from shipline.control import lifecycle
 from shipline.control.lifecycle import ControlPlaneState
 from shipline.control.lock import only_one
@@ -80,8 +81,11 @@ def all_moved(home: Home, prefect_url: str) -> bool:
 def prefect_asks_the_database(home: Home) -> bool:
     """Where that is now."""
     prefect = read_state(home).components.get("prefect")
-    asked = processes.environment(prefect).get("PREFECT_API_DATABASE_CONNECTION_URL") if prefect else None
-    return asked == read_urls(home).prefect and health(home)["ready"] is True
+    port = urlsplit(read_urls(home).prefect).port
+    with suppress(psutil.Error):
+        asked = psutil.Process(prefect.pid).net_connections("tcp") if prefect else []
+        return any(one.raddr and one.raddr.port == port for one in asked) and health(home)["ready"] is True
+    return False
 
 
 def forgotten(home: Home, name: str) -> ProcessIdentity:
@@ -95,10 +99,9 @@ def forgotten(home: Home, name: str) -> ProcessIdentity:
     return state.components[name]
 
 
-def session_leaders(home: Home, word: str) -> list[psutil.Process]:
-    """What was started for this home with such a word, without what it forked."""
-    found = [process for process in processes_of(home) if word in " ".join(process.cmdline())]
-    return [process for process in found if os.getsid(process.pid) == process.pid]
+def warm_processes(home: Home) -> list[int]:
+    """Whatever flow runs are forked from in this home."""
+    return [process.pid for process in processes_of(home) if process.name() == WARM_NAME]
 
 
 def is_served(url: str) -> bool:
@@ -220,6 +223,7 @@ def test_deployed_services_are_served_again_with_nobody_asking(home: Home, runni
 
 
 def test_after_a_kill_the_next_up_adopts_what_runs(home: Home, running: ControlPlaneState) -> None:
+    """But for the worker, which ends with whoever it takes orders from."""
     before = pids(home)
     control = read_state(home).process
     assert control
@@ -227,7 +231,9 @@ def test_after_a_kill_the_next_up_adopts_what_runs(home: Home, running: ControlP
     assert processes.wait_until(lambda: not processes.alive(control), 10)
     again = lifecycle.up(home)
     assert again.started
-    assert (again.url, again.prefect_url, pids(home)) == (running.url, running.prefect_url, before)
+    assert (again.url, again.prefect_url) == (running.url, running.prefect_url)
+    assert {**pids(home), "worker": before["worker"]} == before
+    assert warm_processes(home) == [pids(home)["worker"]]
 
 
 def test_a_killed_prefect_whose_port_is_taken_moves_and_the_worker_follows(
@@ -279,7 +285,7 @@ def test_a_worker_that_no_record_knows_is_stopped_before_another_starts(home: Ho
     stray = forgotten(home, "worker")
     lifecycle.up(home)
     assert not processes.alive(stray)
-    assert [one.pid for one in session_leaders(home, "deployments.worker")] == [pids(home)["worker"]]
+    assert warm_processes(home) == [pids(home)["worker"]]
 
 
 def test_down_stops_also_what_no_record_knows(home: Home, running: ControlPlaneState) -> None:
