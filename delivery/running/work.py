@@ -76,8 +76,8 @@ class RunWork:
         self.connections.source(self.run.project).checkout(self.run.revision, folder)
 
 
-def take_run(connections: Connections, run: str, flow_run: str) -> RunWork | None:
-    """Take a run up; None when its own work is done or another process is at it."""
+def take_run(connections: Connections, run: str, flow_run: str | None) -> RunWork | None:
+    """Take a run up, in a flow run or in none; None when its own work is done or another process is at it."""
     found = read_run(connections, run)
     if found.verified_at is not None:
         return None

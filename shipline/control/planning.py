@@ -21,6 +21,7 @@ from delivery.planning import PlanRequest, Surroundings, make_plan
 from delivery.promoting.accepting import policies_in_force, propose
 from delivery.promoting.candidates import CONFIGURATION_FILE, configuration_at
 from delivery.run import ENDED, Run
+from delivery.running.reusing import answer, asks_for_nothing_new
 from delivery.source import Revision
 from delivery.step_choice import Wishes
 from shipline.control.control import Control
@@ -114,7 +115,10 @@ def find_revision(connections: Connections, project: str, asked: Asked) -> Revis
 
 
 def start_run(control: Control, project: str, asked: Asked, actor: Actor) -> Run:
-    """Write a run down with its plan; the dispatcher starts it. The same request or work under way is one run."""
+    """Write a run down with its plan; the dispatcher starts it, unless all of it is there already.
+
+    The same request or work under way is one run.
+    """
     connections = control.ports
     planned = plan(connections, project, asked)
     configuration = configuration_at(connections, project, planned.revision.commit)
@@ -139,6 +143,8 @@ def start_run(control: Control, project: str, asked: Asked, actor: Actor) -> Run
     )
     connections.operations.save("plans", run.id, project, {"plan": planned.to_json()})
     connections.operations.save("runs", run.id, project, run.document())
+    if asks_for_nothing_new(planned):
+        answer(connections, run)
     return run
 
 

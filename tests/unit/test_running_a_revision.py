@@ -26,6 +26,7 @@ from delivery.run import BuiltService, Run, RunState
 from delivery.runner import ProcessSpec
 from delivery.running.building import build_service
 from delivery.running.releasing import ended_by, finish, make_release, record, request_first
+from delivery.running.reusing import answer, asks_for_nothing_new
 from delivery.running.steps import perform, tell, verdict, without_running
 from delivery.running.work import LEASE, RunWork, read_run, save_run, take_run
 from delivery.source import Revision
@@ -508,3 +509,56 @@ def test_a_revision_without_a_configuration_is_told_with_its_place(workshop: Wor
     with pytest.raises(ConfigurationError, match="there is none") as refused:
         configuration_at(workshop.connections, PROJECT, commit)
     assert refused.value.where == "shipline.yaml:1:1"
+
+
+# --- answered without a flow run
+
+REUSABLE = CONFIGURATION.replace(", reuse: false", "")
+
+
+def test_a_run_of_which_all_is_kept_is_answered_at_once_and_asks_for_the_same_promotions(workshop: Workshop) -> None:
+    first = workshop.deliver(workshop.run(workshop.commit(configuration=REUSABLE)))
+    promotions = len(workshop.rows("promotions"))
+    workshop.restart()
+    again = workshop.run(workshop.commit(configuration=REUSABLE))
+    assert asks_for_nothing_new(planned_for(workshop, again))
+    assert answer(workshop.connections, again)
+    ended = read_run(workshop.connections, again.id)
+    assert (ended.state, ended.flow_run, ended.release) == (RunState.COMPLETED, None, first.release)
+    assert [(one.service, one.digest, one.reused) for one in ended.artifacts] == [
+        (one.service, one.digest, True) for one in first.artifacts
+    ]
+    told = workshop.connections.operations.find("steps", run=again.id)
+    assert {str(one["id"]): one["state"] for one in told} == dict.fromkeys(STEPS, "Cached")
+    assert (workshop.ran, workshop.connections.operations.leases()) == ([], [])
+    assert {row["run"] for row in workshop.rows("revisions")} >= {again.id}
+    assert len(workshop.rows("promotions")) == promotions
+
+
+def test_a_run_with_anything_new_in_it_waits_for_a_flow_run(workshop: Workshop) -> None:
+    workshop.deliver(workshop.run(workshop.commit(configuration=REUSABLE)))
+    changed = workshop.run(workshop.commit(web="2", configuration=REUSABLE))
+    assert not asks_for_nothing_new(planned_for(workshop, changed))
+    never_reused = workshop.run(workshop.commit())
+    assert not asks_for_nothing_new(planned_for(workshop, never_reused))
+
+
+def test_a_run_whose_kept_result_or_artifact_is_gone_is_left_to_a_flow_run(workshop: Workshop) -> None:
+    first = workshop.deliver(workshop.run(workshop.commit(configuration=REUSABLE)))
+    again = workshop.run(workshop.commit(configuration=REUSABLE))
+    del workshop.installation.artifacts.archives[first.artifacts[0].digest]
+    assert not answer(workshop.connections, again)
+    assert read_run(workshop.connections, again.id).verified_at is None
+    assert workshop.connections.operations.leases() == []
+    assert workshop.deliver(again).state is RunState.COMPLETED
+
+
+def test_a_run_that_another_process_works_on_is_not_answered(workshop: Workshop) -> None:
+    workshop.deliver(workshop.run(workshop.commit(configuration=REUSABLE)))
+    again = workshop.run(workshop.commit(configuration=REUSABLE))
+    workshop.take(again)
+    assert not answer(workshop.connections, again)
+
+
+def planned_for(workshop: Workshop, run: Run) -> Plan:
+    return Plan.from_json((workshop.connections.operations.load("plans", run.id) or {})["plan"])
