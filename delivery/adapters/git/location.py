@@ -70,8 +70,9 @@ def top_folder(location: str | Path) -> Path:
         raise NotFoundError(f"reading {here}: there is no such folder", hint="give an existing folder or a URL")
     git = GitFolder(here, personal=True)
     doing = f"reading {here}"
-    inside = git.text(doing, "rev-parse", "--is-inside-work-tree") == "true"
-    return Path(git.text(doing, "rev-parse", "--path-format=absolute", "--show-toplevel" if inside else "--git-dir"))
+    told = git.text(doing, "rev-parse", "--is-inside-work-tree", "--path-format=absolute", "--git-dir", "--show-cdup")
+    inside, git_folder, *upwards = told.split("\n")
+    return (here.resolve() / "".join(upwards)).resolve() if inside == "true" else Path(git_folder)
 
 
 def is_bare(place: Path) -> bool:

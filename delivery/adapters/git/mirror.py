@@ -113,9 +113,15 @@ class SourceMirror:
         if not (self.folder / "HEAD").is_file():
             git.output(doing, "init", "--quiet", "--bare", "--template=", _NO_HEAD, "--", str(self.folder))
         _remove_abandoned_locks(self.folder)
+        known = self._settings(doing)
         for name, value in {**_SETTINGS, "remote.origin.url": origin}.items():
-            if GitFolder(self.folder).answer(doing, "config", "--get", name) != value:
+            if known.get(name.lower()) != value:
                 GitFolder(self.folder).output(doing, "config", name, value)
+
+    def _settings(self, doing: str) -> dict[str, str]:
+        """The mirror's own, by their names in lower case."""
+        listed = GitFolder(self.folder).text(doing, "config", "--local", "--list", "-z")
+        return dict(one.split("\n", 1) for one in listed.split("\0") if "\n" in one)
 
 
 @dataclass(frozen=True, slots=True)
