@@ -118,7 +118,7 @@ def conveyor(
     prefect_server: RunningPrefect, runner: asyncio.Runner, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[Conveyor]:
     made = Conveyor(tmp_path, prefect_server, runner)
-    monkeypatch.setattr(promote_release, "connect", lambda _home: made.shop.connections)
+    monkeypatch.setattr(promote_release, "connected_here", lambda: made.shop.connections)
     yield made
     made.placement.close()
 
