@@ -21,7 +21,7 @@ SCHEMA_VERSION = 1
 
 def utc_text(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`: the one form of times in entries."""
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").removesuffix("+00:00") + "Z"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,13 +47,21 @@ class Entry:
     digest: Digest
 
 
-def content_of(stream: str, sequence: int, draft: Draft) -> bytes:
-    """The canonical bytes of a draft at its place in a stream."""
+@dataclass(frozen=True, slots=True)
+class Unplaced:
+    """A draft, written but for its place: sequence and stream sort last in the canonical form."""
+
+    kind: str
+    idempotency_key: str | None
+    content: bytes
+    """Without the end."""
+
+
+def unplaced(draft: Draft) -> Unplaced:
+    """What can be done before a stream's head is known, and is most of the work; ValueError as `canonical_bytes`."""
     actor = {"kind": draft.actor.kind, "subject": draft.actor.subject, "evidence": draft.actor.evidence}
-    return canonical_bytes(
+    content = canonical_bytes(
         {
-            "stream": stream,
-            "sequence": sequence,
             "kind": draft.kind,
             "schema": SCHEMA_VERSION,
             "at": utc_text(draft.at),
@@ -62,12 +70,18 @@ def content_of(stream: str, sequence: int, draft: Draft) -> bytes:
             "body": dict(draft.body),
         }
     )
+    return Unplaced(draft.kind, draft.idempotency_key, content.removesuffix(b"}"))
+
+
+def placed(stream: str, sequence: int, previous: Digest, draft: Unplaced) -> Entry:
+    """The draft as the entry that follows `previous`."""
+    content = b'%b,"sequence":%d,"stream":%b}' % (draft.content, sequence, canonical_bytes(stream))
+    return Entry(stream, sequence, content, previous, digest_of(previous.encode() + content))
 
 
 def chained(stream: str, sequence: int, previous: Digest, draft: Draft) -> Entry:
-    """The draft as the entry that follows `previous`."""
-    content = content_of(stream, sequence, draft)
-    return Entry(stream, sequence, content, previous, digest_of(previous.encode() + content))
+    """As `placed`, at once."""
+    return placed(stream, sequence, previous, unplaced(draft))
 
 
 @dataclass(frozen=True, slots=True)

@@ -147,6 +147,17 @@ def test_concurrent_appends_keep_the_chain_whole(ledger: Ledger) -> None:
     assert len(ledger.rows("effects")) == 160
 
 
+def test_known_and_new_keys_in_one_append_of_many(ledger: Ledger) -> None:
+    """Also where the known ones come after a first statement's worth of new ones."""
+    known = ledger.append("shop", [_draft("effect.intended", "k", promotion="p1", action="first")])
+    drafts = [_draft("effect.intended", f"k{n}", promotion="p1", action=f"a{n}") for n in range(70)]
+    again = _draft("effect.intended", "k", promotion="p1", action="first")
+
+    for _ in range(2):
+        entries = ledger.append("shop", [*drafts, again])
+        assert [*known, *entries] == [*ledger.entries("shop"), *known]
+
+
 def test_the_same_key_from_eight_at_once_has_one_effect(ledger: Ledger) -> None:
     with ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: ledger.append("shop", [_requested("p1", key="once")]), range(8)))
@@ -274,6 +285,19 @@ def test_a_guarded_append_needs_the_phase(ledger: Ledger) -> None:
         ledger.append("shop", [_moved("p1", "Judging")], guard)
 
     assert ledger.streams()["shop"][0] == 2
+
+
+def test_appending_goes_on_after_refusals(ledger: Ledger) -> None:
+    """A rollback makes the driver drop what it has prepared."""
+    ledger.append("shop", [_requested("p1")])
+    for number in range(8):
+        with pytest.raises(StaleFenceError):
+            ledger.append("shop", [_moved("p1", "Judging")], Guard(promotion="p1", phases=("Queued",)))
+        if number % 2:
+            ledger.append("shop", [_effect("p1", number)])
+
+    assert ledger.streams()["shop"][0] == 5
+    assert breaks(ledger.entries("shop"), ledger.streams()["shop"]) == []
 
 
 def test_one_of_two_racing_for_a_phase_wins(ledger: Ledger) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from delivery.actor import Actor
 from delivery.artifact import Digest
-from delivery.ledger import GENESIS, Break, Draft, Entry, breaks, chained, content_of, utc_text
+from delivery.ledger import GENESIS, Break, Draft, Entry, breaks, chained, utc_text
 
 ANN = Actor("person", "ann", "api-token")
 AT = datetime(2026, 11, 22, 13, 0, tzinfo=timezone(timedelta(hours=1)))
@@ -26,7 +26,7 @@ def _head(entries: Sequence[Entry]) -> tuple[int, Digest]:
 
 
 def test_content_is_canonical_and_says_everything() -> None:
-    content = content_of("shop", 7, Draft("thing.happened", {"b": 1.0, "a": "ä"}, ANN, AT, "key-1"))
+    content = chained("shop", 7, GENESIS, Draft("thing.happened", {"b": 1.0, "a": "ä"}, ANN, AT, "key-1")).content
 
     assert content.decode() == (
         '{"actor":{"evidence":"api-token","kind":"person","subject":"ann"},"at":"2026-11-22T12:00:00.000000Z",'

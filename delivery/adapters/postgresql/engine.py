@@ -3,7 +3,7 @@
 import select
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import partial
 from typing import Any, cast
 
@@ -78,18 +78,54 @@ def connected(engine: Engine, doing: str) -> Iterator[Connection]:
             raise
 
 
+class Lender:
+    """Lends the driver's own connection and keeps one at hand: the pool's care would take an eighth of an append."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+        self._kept: list[tuple[PoolProxiedConnection, float]] = []
+        """At most one but for a race, and since when it rests."""
+
+    @contextmanager
+    def lent(self, doing: str) -> Iterator[Driver]:
+        """One that lives; dropped when it is lost meanwhile, and what went wrong is raised as ours."""
+        with translating(doing):
+            connection = self._taken()
+            try:
+                yield cast("Driver", connection.driver_connection)
+            except psycopg.OperationalError:
+                connection.invalidate()
+                raise
+            finally:
+                self._give_back(connection)
+
+    def close(self) -> None:
+        """Give the kept one to the pool."""
+        while self._kept:
+            self._kept.pop()[0].close()
+
+    def _taken(self) -> PoolProxiedConnection:
+        with suppress(IndexError):
+            connection, since = self._kept.pop()
+            if _lives(cast("Driver", connection.driver_connection), time.monotonic() - since):
+                return connection
+            connection.invalidate()
+        return self._engine.raw_connection()
+
+    def _give_back(self, connection: PoolProxiedConnection) -> None:
+        if connection.is_valid and not self._kept:
+            self._kept.append((connection, time.monotonic()))
+        else:
+            connection.close()
+
+
 @contextmanager
 def transaction(engine: Engine, doing: str) -> Iterator[Driver]:
     """The driver's own connection in one transaction, rolled back on any error."""
     with connected(engine, doing) as connection:
-        own = driver(connection)
+        own = cast("Driver", connection.connection.driver_connection)
         with own.transaction():
             yield own
-
-
-def driver(connection: Connection) -> Driver:
-    """The driver's own connection: appending has no time for more."""
-    return cast("Driver", connection.connection.driver_connection)
 
 
 @contextmanager
@@ -134,12 +170,17 @@ def _rested(_connection: Any, entry: ConnectionPoolEntry) -> None:  # noqa: ANN4
 
 def _alive(connection: Driver, entry: ConnectionPoolEntry, _proxy: PoolProxiedConnection) -> None:
     """A connection that died while it rested makes the pool drop what it has and connect anew."""
-    rested = time.monotonic() - entry.info.get("rests_since", float("inf"))
+    if not _lives(connection, time.monotonic() - entry.info.get("rests_since", float("-inf"))):
+        raise DisconnectionError
+
+
+def _lives(connection: Driver, rested: float) -> bool:
     try:
         if rested >= _IDLE_SECONDS or _spoken_to(connection):
             connection.execute("")
-    except psycopg.Error as error:
-        raise DisconnectionError from error
+    except psycopg.Error:
+        return False
+    return True
 
 
 def _spoken_to(connection: Driver) -> bool:

@@ -8,12 +8,13 @@ from pydantic import JsonValue
 from sqlalchemy import ColumnElement, and_, false, literal, or_
 from sqlalchemy.dialects.postgresql import JSONB
 
+_encode = json.JSONEncoder(ensure_ascii=False).encode
 _NUL = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 
 def storable(fields: Mapping[str, JsonValue]) -> str:
     """JSON that PostgreSQL takes: it has no U+0000 and no half surrogates, which show as U+FFFD and `?`."""
-    text = json.dumps(fields, ensure_ascii=False)
+    text = _encode(fields)
     if "\\u0000" in text:
         text = _NUL.sub(r"\1\\ufffd", text)
     return text.encode(errors="replace").decode()

@@ -1,7 +1,8 @@
 """The ledger in PostgreSQL."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from psycopg.errors import InvalidSqlStatementName, UniqueViolation
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
@@ -10,16 +11,17 @@ from delivery.adapters.postgresql import schema
 from delivery.adapters.postgresql.appending import (
     BATCH,
     Head,
+    begun,
     lock_head,
     merge_documents,
     merge_into,
     write,
 )
-from delivery.adapters.postgresql.engine import Driver, Url, connected, driver, engine_of, transaction
+from delivery.adapters.postgresql.engine import Driver, Lender, Url, connected, engine_of, transaction
 from delivery.adapters.postgresql.json_columns import equals_any
 from delivery.artifact import Digest
 from delivery.errors import PermanentError, StaleFenceError
-from delivery.ledger import GENESIS, Draft, Entry
+from delivery.ledger import GENESIS, Draft, Entry, Unplaced
 from delivery.ports import Guard, Lease
 from delivery.projection import project
 
@@ -31,6 +33,7 @@ class PostgresqlLedger:
 
     def __init__(self, database: Url | Engine, pool_size: int = 4) -> None:
         self._engine = engine_of(database, pool_size)
+        self._lender = Lender(self._engine)
         self._alone: dict[str, Head] = {}
         """Heads of streams that nobody else has appended to since we did: a guess, checked by every write."""
         self._left: dict[str, Head] = {}
@@ -38,21 +41,17 @@ class PostgresqlLedger:
 
     def close(self) -> None:
         """Give the connections back."""
+        self._lender.close()
         self._engine.dispose()
 
     def append(self, stream: str, drafts: Sequence[Draft], guard: Guard | None = None) -> list[Entry]:
-        doing = f"appending to '{stream}'"
-        if guard is None and 0 < len(drafts) <= BATCH and stream in self._alone:
-            with connected(self._engine, doing) as connection:
-                written = self._append_alone(driver(connection), stream, drafts)
-            if written is not None:
-                return written
-        with transaction(self._engine, doing) as own:
-            found = lock_head(own, stream)
-            _require(own, stream, guard)
-            answer, head = _append_locked(own, stream, found, drafts)
-        self._remember(stream, found, head)
-        return answer
+        written = begun(stream, drafts)
+        with self._lender.lent(f"appending to '{stream}'") as own:
+            try:
+                alone = None if guard else self._append_alone(own, stream, written)
+                return alone or self._append_locked(own, stream, written, guard)
+            except (UniqueViolation, InvalidSqlStatementName):
+                return self._append_locked(own, stream, written, guard, repeated=True)
 
     def entries(self, stream: str, after: int = 0) -> Iterator[Entry]:
         """Page by page: entries never change, so no transaction needs to stay open between two."""
@@ -103,14 +102,25 @@ class PostgresqlLedger:
                         merge_into(documents, project(Entry(*row)))
                     merge_documents(own, documents)
 
-    def _append_alone(self, own: Driver, stream: str, drafts: Sequence[Draft]) -> list[Entry] | None:
+    def _append_alone(self, own: Driver, stream: str, drafts: Sequence[Unplaced]) -> list[Entry] | None:
         head = self._alone.pop(stream, None)
-        if head is None or _repeats(drafts):
+        if head is None or not 0 < len(drafts) <= BATCH or _repeats(drafts):
             return None
         entries = write(own, stream, head, drafts)
         if entries:
             self._alone[stream] = self._left[stream] = (entries[-1].sequence, entries[-1].digest)
         return entries
+
+    def _append_locked(
+        self, own: Driver, stream: str, drafts: Sequence[Unplaced], guard: Guard | None, *, repeated: bool = False
+    ) -> list[Entry]:
+        with own.transaction():
+            found = lock_head(own, stream)
+            _require(own, stream, guard)
+            known = _known(own, stream, drafts) if repeated else {}
+            answer, left = _append_new(own, stream, found, drafts, known)
+        self._remember(stream, found, left)
+        return answer
 
     def _remember(self, stream: str, found: Head, left: Head) -> None:
         """Whoever found the head as it left it is alone on the stream, for now."""
@@ -119,11 +129,12 @@ class PostgresqlLedger:
         self._left[stream] = left
 
 
-def _append_locked(own: Driver, stream: str, head: Head, drafts: Sequence[Draft]) -> tuple[list[Entry], Head]:
+def _append_new(
+    own: Driver, stream: str, head: Head, drafts: Sequence[Unplaced], known: Mapping[str | None, Entry]
+) -> tuple[list[Entry], Head]:
     """The entry of every draft, new or known, and the head they leave."""
-    known = _known(own, stream, drafts)
     places: list[Entry | int] = []
-    new: list[Draft] = []
+    new: list[Unplaced] = []
     first: dict[str, int] = {}
     for draft in drafts:
         key = draft.idempotency_key
@@ -146,7 +157,7 @@ def _append_locked(own: Driver, stream: str, head: Head, drafts: Sequence[Draft]
     return [written[place] if isinstance(place, int) else place for place in places], head
 
 
-def _known(own: Driver, stream: str, drafts: Sequence[Draft]) -> dict[str | None, Entry]:
+def _known(own: Driver, stream: str, drafts: Sequence[Unplaced]) -> dict[str | None, Entry]:
     keys = [draft.idempotency_key for draft in drafts if draft.idempotency_key]
     if not keys:
         return {}
@@ -154,11 +165,12 @@ def _known(own: Driver, stream: str, drafts: Sequence[Draft]) -> dict[str | None
         "SELECT idempotency_key, sequence, content, previous, digest FROM entries"
         " WHERE stream = %s AND idempotency_key = ANY(%s)",
         (stream, keys),
+        prepare=False,  # planned for the rows that are there by now
     )
     return {row[0]: Entry(stream, row[1], bytes(row[2]), Digest(row[3]), Digest(row[4])) for row in found}
 
 
-def _repeats(drafts: Sequence[Draft]) -> bool:
+def _repeats(drafts: Sequence[Unplaced]) -> bool:
     keys = [draft.idempotency_key for draft in drafts if draft.idempotency_key]
     return len(set(keys)) < len(keys)
 
