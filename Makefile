@@ -1,5 +1,6 @@
 # make tour   sets up and shows a whole delivery      make test   sets up and runs every check and test
 # make setup  only makes the environment in .venv     make real   takes two releases of Kinto to production
+# make bench  measures speeds and sizes into bench/README.md
 
 SHELL := /bin/bash
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
@@ -11,7 +12,7 @@ JOBS ?= 2
 # Whole, so nothing is left to resolve: with extras and hashes pip's own resolver stumbles (--no-deps below).
 LOCK := $(BIN)/uv pip compile --quiet --no-header --universal --python-version 3.11 --generate-hashes
 
-.PHONY: setup tour test slow real check unit lock picture wheel clean
+.PHONY: setup tour test slow real check unit bench lock picture wheel clean
 
 setup: .venv/installed
 
@@ -55,6 +56,9 @@ check: .venv/tested
 
 unit: .venv/tested
 	$(BIN)/python -Im pytest -q tests/unit
+
+bench: .venv/tested
+	$(BIN)/python -m bench
 
 lock: .venv/tested
 	$(LOCK) --group build -o requirements.lock pyproject.toml

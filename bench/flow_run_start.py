@@ -1,6 +1,6 @@
 """From a flow run's request to its first line: our worker beside Prefect's process worker, in one run.
 
-`python bench/flow_run_start.py [RUNS]` starts a real Prefect server with a PostgreSQL, then each worker in turn.
+`python -m bench.flow_run_start [RUNS]` starts a real Prefect server with a PostgreSQL, then each worker in turn.
 """
 
 import statistics
@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1]))
-
+from bench.table import Row, markdown
 from delivery.adapters import processes
 from deployments.placements import PlacedFlow
 from deployments.prefect_placement import PrefectPlacement
@@ -32,21 +31,19 @@ PROBE = PlacedFlow("probe", "bench_flows.probe", ("run",))
 _PATIENCE_SECONDS = 60.0
 
 
-def main(runs: int) -> None:
-    """Measure both, and print them side by side."""
+def measured(runs: int = 15) -> list[Row]:
+    """Both workers, one after the other on the same server."""
     with tempfile.TemporaryDirectory() as name, running_prefect() as prefect:
         folder = Path(name)
         (folder / "bench_flows.py").write_text(_PROBE)
         placement = PrefectPlacement(PrefectRest(f"{prefect.url}/api", prefect.auth), flows=(PROBE,))
-        ours = measured(prefect, placement, folder, "warm", runs, "shipline")
-        theirs = measured(prefect, placement, folder, "cold", runs, "process")
-    print(f"{'':24}{'p50':>8}{'p95':>8}")
-    for title, seconds in (("shipline worker", ours), ("process worker, tuned", theirs)):
-        print(f"{title:24}{statistics.median(seconds):7.2f}s{statistics.quantiles(seconds, n=20)[-1]:7.2f}s")
-    print(f"ratio of the medians: {statistics.median(theirs) / statistics.median(ours):.1f}")
+        ours = started(prefect, placement, folder, "warm", runs, "shipline")
+        theirs = started(prefect, placement, folder, "cold", runs, "process")
+    beside = ("Prefect's process worker, looking twice a second", statistics.median(theirs))
+    return [Row("flow run, from its request to its first line", ours, "s", 0.20, beside=beside)]
 
 
-def measured(
+def started(
     prefect: RunningPrefect, placement: PrefectPlacement, folder: Path, project: str, runs: int, kind: str
 ) -> list[float]:
     """Seconds of each of so many flow runs, one after another; the first, in which things are made, left out."""
@@ -91,4 +88,4 @@ def process_worker(prefect: RunningPrefect, folder: Path, project: str) -> Itera
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 15)
+    print(markdown(measured(int(sys.argv[1]) if sys.argv[1:] else 15)))

@@ -1,11 +1,10 @@
 """What a person waits for, and what an installation costs: starting it, a run of five steps, the same run again.
 
-`python bench/installation.py [TIMES]` makes a home and a repository of its own, and removes them.
+`python -m bench.installation [TIMES]` makes a home and a repository of its own, and removes them.
 """
 
 import json
 import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -14,6 +13,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+
+from bench.table import Row, markdown
 
 SHIPLINE = (sys.executable, "-Im", "shipline.cli.main")
 STEPS = ("one", "two", "three", "four", "five")
@@ -77,36 +78,41 @@ def seconds(act: Callable[[], object]) -> float:
     return time.monotonic() - begun
 
 
-def main(times: int) -> None:
-    """Measure, and print a table."""
+def measured(times: int = 15) -> list[Row]:
+    """All of it, in the order in which a person meets it."""
     with place() as made:
-        first = seconds(lambda: made.shipline("up"))
-        later = []
-        for _ in range(3):
-            made.shipline("down")
-            later.append(seconds(lambda: made.shipline("up")))
-        ready = made.megabytes()
+        first = [seconds(lambda: made.shipline("up"))]
+        later = [again_up(made) for _ in range(5)]
+        ready = [made.megabytes()]
         made.shipline("run")
-        starting = [seconds(lambda: made.shipline("--version")) for _ in range(times)]
-        runs = []
-        for number in range(times):
-            made.commit(f"{number + 1}")
-            runs.append(seconds(lambda: made.shipline("run")))
+        command = [seconds(lambda: made.shipline("--version")) for _ in range(times)]
+        runs = [new_run(made, number) for number in range(1, times + 1)]
         again = [seconds(lambda: made.shipline("run")) for _ in range(times)]
-        used = made.megabytes()
-    rows: list[tuple[str, list[float], float]] = [
-        ("ready, the first time, s", [first], 20),
-        ("ready, later, s", later, 9),
-        ("memory when ready, MB", [ready], 420),
-        ("memory after the runs, MB", [used], 450),
-        ("command line start, s", starting, 0.20),
-        ("run of five echo steps, s", runs, 0.90),
-        ("the same run again, s", again, 0.30),
+        used = [made.megabytes()]
+        tour = [seconds(lambda: made.shipline("tour"))]
+    return [
+        Row("control plane ready, the first time", first, "s", 20),
+        Row("control plane ready, later", later, "s", 9),
+        Row("memory of the control plane when ready", ready, "MB", 420),
+        Row("memory of the control plane after these runs", used, "MB", 450),
+        Row("command line, start (`shipline --version`)", command, "s", 0.20),
+        Row("`shipline run`, five echo steps in a row", runs, "s", 0.90),
+        Row("`shipline run`, the same again", again, "s", 0.30),
+        Row("`shipline tour`", tour, "s", 90),
     ]
-    print(f"{'':28}{'median':>9}{'worst':>9}{'target':>9}")
-    for title, figures, target in rows:
-        print(f"{title:28}{statistics.median(figures):9.2f}{max(figures):9.2f}{target:9.2f}")
+
+
+def again_up(made: Place) -> float:
+    """Seconds of a later start."""
+    made.shipline("down")
+    return seconds(lambda: made.shipline("up"))
+
+
+def new_run(made: Place, number: int) -> float:
+    """Seconds of a run in which nothing can be reused."""
+    made.commit(str(number))
+    return seconds(lambda: made.shipline("run"))
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if sys.argv[1:] else 15)
+    print(markdown(measured(int(sys.argv[1]) if sys.argv[1:] else 15)))

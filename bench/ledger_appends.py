@@ -1,4 +1,4 @@
-"""How many entries a second the ledger takes from eight processes: `python bench/ledger_appends.py`.
+"""How many entries a second the ledger takes from eight processes: `python -m bench.ledger_appends`.
 
 Two loads on the embedded PostgreSQL with its usual, durable settings: one entry a transaction on
 eight streams, and batches of ten on one stream. Each runs several rounds, and their median must reach
@@ -9,7 +9,6 @@ writers and server together tells what an otherwise idle machine could do, also 
 import argparse
 import itertools
 import multiprocessing
-import os
 import sys
 import tempfile
 import time
@@ -24,6 +23,7 @@ from statistics import median
 
 import psutil
 
+from bench.table import Row, plain
 from delivery.actor import SHIPLINE
 from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
 from delivery.adapters.postgresql.ledger import PostgresqlLedger
@@ -129,26 +129,14 @@ def _measure(server: EmbeddedPostgresql, load: Load, seconds: float, rounds: int
         process.join()
 
 
-def _report(load: Load, rounds: list[Round]) -> bool:
-    """Print it; whether the target was reached."""
-    rate, best = median(one.rate for one in rounds), max(one.rate for one in rounds)
-    reached = rate >= load.target
-    print(
-        f"{load.name}: median {rate:,.0f} entries/s, best {best:,.0f} "
-        f"(target {load.target:,}: {'reached' if reached else 'MISSED'}); "
-        f"{median(one.processor / one.written for one in rounds) * 1e6:.0f} µs of processor time each; "
-        f"load average {os.getloadavg()[0]:.1f}"
-    )
-    return reached
-
-
-def _verify(server: EmbeddedPostgresql) -> bool:
+def _verify(server: EmbeddedPostgresql) -> float:
+    """Seconds to verify what was written; it must hold."""
     began = time.monotonic()
     ledger = PostgresqlLedger(server.urls.application)
     verification = verify(ledger)
     ledger.close()
-    print(f"verified {verification.rows:,} entries in {time.monotonic() - began:.1f} s: ok={verification.ok}")
-    return verification.ok
+    assert verification.ok, verification
+    return time.monotonic() - began
 
 
 @contextmanager
@@ -165,15 +153,27 @@ def _server() -> Iterator[EmbeddedPostgresql]:
             server.stop()
 
 
+def measured(seconds: float = 3.0, rounds: int = 5) -> list[Row]:
+    """Both loads, and the verification of what they wrote."""
+    with _server() as server:
+        rows = []
+        for load in LOADS:
+            figures = list(_measure(server, load, seconds, rounds))
+            used = median(one.processor / one.written for one in figures) * 1e6
+            what = f"ledger, {load.name} ({used:.0f} µs of processor time each)"
+            rows.append(Row(what, [one.rate for one in figures], "entries/s", load.target, more_is_better=True))
+        return [*rows, Row("ledger, verifying all of that", [_verify(server)], "s")]
+
+
 def main() -> int:
     """Measure both loads and verify what they wrote; 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=3, help="how long each round lasts")
     parser.add_argument("--rounds", type=int, default=5, help="of each load")
     given = parser.parse_args()
-    with _server() as server:
-        reached = [_report(load, list(_measure(server, load, given.seconds, given.rounds))) for load in LOADS]
-        return 0 if _verify(server) and all(reached) else 1
+    rows = measured(given.seconds, given.rounds)
+    print(plain(rows))
+    return 0 if all(row.holds for row in rows) else 1
 
 
 if __name__ == "__main__":

@@ -1,0 +1,86 @@
+"""What benches give, and the one table that shows it: `python -m bench` writes it into bench/README.md."""
+
+import os
+import platform
+import statistics
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One thing that was measured several times, and what it is measured against."""
+
+    what: str
+    figures: list[float]
+    unit: str
+    target: float | None = None
+    more_is_better: bool = False
+    beside: tuple[str, float] | None = None
+    """Who else did the same in the same run, and their median."""
+
+    @property
+    def median(self) -> float:
+        """Of all figures."""
+        return statistics.median(self.figures)
+
+    @property
+    def worst(self) -> float:
+        """The figure that pleases least; of many the 95th percentile."""
+        if len(self.figures) < 10:  # noqa: PLR2004  # too few for a percentile
+            return min(self.figures) if self.more_is_better else max(self.figures)
+        return statistics.quantiles(self.figures, n=20)[0 if self.more_is_better else -1]
+
+    @property
+    def holds(self) -> bool:
+        """Whether the median reaches the target."""
+        if self.target is None:
+            return True
+        return self.median >= self.target if self.more_is_better else self.median <= self.target
+
+
+def markdown(rows: Iterable[Row]) -> str:
+    """The table, with when and on what it was measured."""
+    head = "| what | median | worst (of many: 95th percentile) | n | target | | beside it, in the same run |"
+    lines = [_machine(), "", head, "|--|--|--|--|--|--|--|"]
+    return "\n".join([*lines, *(_line(row) for row in rows), ""])
+
+
+def plain(rows: Iterable[Row]) -> str:
+    """As `markdown`, for a terminal."""
+    return "\n".join(
+        f"{row.what:56}{_figure(row.median):>9} {row.unit:10} worst {_figure(row.worst):>9}  {_target(row)}"
+        for row in rows
+    )
+
+
+def _line(row: Row) -> str:
+    beside = ""
+    if row.beside:
+        name, figure = row.beside
+        ratio = row.median / figure if row.more_is_better else figure / row.median
+        beside = f"{name}: {_figure(figure)} {row.unit}, {ratio:.1f} x ours"
+    cells = (f"{_figure(row.median)} {row.unit}", _figure(row.worst), len(row.figures))
+    return "| " + " | ".join(map(str, (row.what, *cells, _limit(row), "" if row.holds else "missed", beside))) + " |"
+
+
+def _limit(row: Row) -> str:
+    return "" if row.target is None else f"{'>=' if row.more_is_better else '<='} {_figure(row.target)}"
+
+
+def _target(row: Row) -> str:
+    return "" if row.target is None else f"target {_limit(row)}: {'holds' if row.holds else 'MISSED'}"
+
+
+def _figure(number: float) -> str:
+    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.2f}"  # noqa: PLR2004  # three digits are enough
+
+
+def _machine() -> str:
+    python, prefect = platform.python_version(), version("prefect")
+    return (
+        f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} shared cores ({platform.machine()}), "
+        f"Python {python}, Prefect {prefect}; load average before: {os.getloadavg()[0]:.1f}."
+    )
