@@ -7,21 +7,7 @@ import runpy
 import sys
 from pathlib import Path
 
-from delivery.adapters.processes import Launch
 from deployments.warm_processes import COMPONENT_NAME
-
-
-def component_order(launch: Launch, module: str, arguments: tuple[str, ...]) -> str:
-    """What `become` is told: `python -m MODULE ARGUMENTS` in the folder and with the environment of a launch."""
-    return json.dumps(
-        {
-            "module": module,
-            "arguments": arguments,
-            "folder": str(launch.folder),
-            "log": str(launch.log),
-            "environment": dict(launch.environment),
-        }
-    )
 
 
 def become(order: str) -> int:

@@ -18,6 +18,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import NoReturn
 
+from delivery.adapters.processes import Launch
+
 WARM_NAME = "shipline-warm"
 FLOW_RUN_NAME = "shipline-run"
 COMPONENT_NAME = "shipline-server"
@@ -73,6 +75,19 @@ class WarmProcesses:
             self.ready.set()
         else:
             self._ordered.pop(number).set_result(pid)
+
+
+def component_order(launch: Launch, module: str, arguments: tuple[str, ...]) -> str:
+    """To become `python -m MODULE ARGUMENTS` in the folder and with the environment of a launch."""
+    return json.dumps(
+        {
+            "module": module,
+            "arguments": arguments,
+            "folder": str(launch.folder),
+            "log": str(launch.log),
+            "environment": dict(launch.environment),
+        }
+    )
 
 
 def order_socket() -> tuple[socket.socket, socket.socket]:

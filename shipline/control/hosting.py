@@ -9,10 +9,9 @@ from delivery.errors import TransientError
 from delivery.home import Home
 from delivery.ports import Operations
 from deployments.flow_processes import end_flow_processes, flow_processes
-from deployments.forked_component import component_order
 from deployments.hosting import Host
 from deployments.prefect_work import DueFlowRun, PrefectWork
-from deployments.warm_processes import WarmProcesses, order_socket
+from deployments.warm_processes import WarmProcesses, component_order, order_socket
 
 _FORK_SECONDS = 20.0
 _GRACE_SECONDS = 8.0
