@@ -75,7 +75,7 @@ class Mask:
 def mask_text(text: str, values: Iterable[str]) -> str:
     """A whole text with every secret masked. Cut it afterwards, never before: a part of a secret is not found."""
     mask = Mask(values)
-    content = text.encode(errors="surrogateescape")
+    content = text.encode(errors="surrogatepass")  # JSON may hold half a character
     pieces = (content[at : at + _PIECE_BYTES] for at in range(0, len(content), _PIECE_BYTES))
     return b"".join([*(mask.feed(piece) for piece in pieces), mask.flush()]).decode(errors="replace")
 

@@ -159,3 +159,8 @@ def test_forms_and_parts_of_forms_are_masked_alike_in_pieces_and_in_one(
     shown = masked([text[at : at + size] for at in range(0, len(text), size)], *values)
     assert [form for form in secret_forms(values) if form in shown] == []
     assert shown.translate(None, b"\r\n") == masked([text], *values).translate(None, b"\r\n")
+
+
+@pytest.mark.parametrize("half", [0xD800, 0xDCFF])
+def test_half_a_character_hides_no_secret_and_harms_nothing(half: int) -> None:
+    assert SECRET not in mask_text(f"{chr(half)} {SECRET}", [SECRET])
