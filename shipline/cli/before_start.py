@@ -1,7 +1,7 @@
 """What a plan or run is about, looked at here: nothing is started or registered for what would be refused."""
 
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 
 from delivery.errors import DeliveryError, NotFoundError
@@ -19,13 +19,16 @@ def check_before_start(
     force: Collection[str],
 ) -> None:
     """ConfigurationError for what a work tree cannot be planned from; who knows the project looks for itself."""
-    if os.environ.get("SHIPLINE_URL") or session.tree is None or _is_registered(session, session.tree):
+    if os.environ.get("SHIPLINE_URL") or session.tree is None:
+        return
+    known = _registered(session)
+    if str(session.tree) in {one["location"] for one in known}:  # nothing is started or registered then
         return
     _check_history(session.tree, base)
     try:
         commit = None if dirty else _commit(session.tree, revision or "HEAD")
     except NotFoundError:
-        if _may_be_known_there(session, session.tree):
+        if _is_source_of(session.tree, known):
             return
         raise
     _check_configuration(session.tree, commit, only, force)
@@ -54,16 +57,11 @@ def _commit(tree: Path, name: str) -> str:
     return GitRepository(tree, personal=True).resolve(name).commit
 
 
-def _may_be_known_there(session: Session, tree: Path) -> bool:
+def _is_source_of(tree: Path, known: Iterable[Mapping[str, str]]) -> bool:
     """Whether a control plane that runs has this source: its mirror keeps what no work tree has any more."""
     from delivery.adapters.git import identify
 
-    return identify(tree).source in {one["source"] for one in _registered(session)}
-
-
-def _is_registered(session: Session, tree: Path) -> bool:
-    """Whether a control plane that runs knows this work tree: then nothing is started or registered."""
-    return str(tree) in {one["location"] for one in _registered(session)}
+    return identify(tree).source in {one["source"] for one in known}
 
 
 def _registered(session: Session) -> list[dict[str, str]]:

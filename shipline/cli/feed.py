@@ -49,7 +49,7 @@ class LiveFeed(Feed):
         waiting = sum(step["state"] in {"Pending", "Queued"} for step in steps)
         rows = [f"  {_name(step)}  {duration(self._running_for(_name(step)))}" for step in running]
         rows += [f"  {waiting} more to come"] if waiting else []
-        self._live.update(Text("\n".join(rows)))
+        self._live.update(Text("\n".join(rows)), refresh=True)
 
     def _running_for(self, name: str) -> float:
         return time.monotonic() - self._since.setdefault(name, time.monotonic())

@@ -262,5 +262,6 @@ def test_a_flow_run_cancelled_while_it_is_taken_up_never_runs(
             prefect_server.ask("POST", f"/flow_runs/{flow_run}/set_state", cancelled).raise_for_status()
             at = time.time()
             time.sleep(1.0)
-            assert not mark.exists() or begun(mark)[0] < at
-            assert placement.state(flow_run) == "CANCELLED"
+            ran = mark.exists()
+            assert not ran or begun(mark)[0] < at
+            assert placement.state(flow_run) in ({"CANCELLED", "COMPLETED"} if ran else {"CANCELLED"})

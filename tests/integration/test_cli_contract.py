@@ -626,7 +626,7 @@ def test_a_project_may_be_named_by_slug_or_by_folder(
 @pytest.mark.parametrize(
     ("content", "where"), [(None, "shipline.yaml:1:1"), ("version: 1\nstepz: {}\n", "shipline.yaml:2:1")]
 )
-def test_a_control_plane_that_runs_is_not_asked_about_a_wrong_configuration(
+def test_a_control_plane_that_runs_is_asked_only_what_it_knows_before_a_wrong_configuration_is_refused(
     api: ControlApi,
     shipline: Shipline,
     tmp_path: Path,
@@ -638,7 +638,22 @@ def test_a_control_plane_that_runs_is_not_asked_about_a_wrong_configuration(
     _stand_in_a_repository(tmp_path, monkeypatch, {"shipline.yaml": content} if content else {"README.md": "hello"})
     _record(api, tmp_path / "home", monkeypatch)
     ended = shipline(command, "--json")
-    assert (ended.code, ended.document["error"]["where"], api.asked) == (2, where, [])
+    assert (ended.code, ended.document["error"]["where"]) == (2, where)
+    assert [what for what, _, _ in api.asked] == ["GET /projects"]
+
+
+def test_a_control_plane_that_knows_the_work_tree_looks_for_itself(
+    api: ControlApi, shipline: Shipline, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = _stand_in_a_repository(tmp_path, monkeypatch, {"README.md": "hello"})
+    _record(api, tmp_path / "home", monkeypatch)
+    api.answers |= {
+        "GET /projects": [[{**documents.PROJECT, "location": str(folder)}]],
+        "POST /projects": [documents.PROJECT],
+        "GET /projects/shop/plan": [documents.PLAN],
+        "GET /health": [{"ready": True}],
+    }
+    assert shipline("plan", "--json").document == documents.PLAN
 
 
 def test_a_revision_that_only_a_running_control_plane_can_know_is_left_to_it(
