@@ -28,6 +28,7 @@ from prefect.settings import (
     get_current_settings,
     temporary_settings,
 )
+from prefect.states import Cancelled
 from pydantic import BaseModel
 
 from delivery.adapters.embedded import connected_here
@@ -118,7 +119,7 @@ async def _run(flow: Flow[..., object], flow_run: FlowRun, due: DueFlowRun, clie
     engine = AsyncFlowRunEngine[Any, Any](flow=flow, flow_run=_unobserved(flow_run), parameters=flow_run.parameters)
     try:
         async with engine.start():
-            if engine.is_running() and not await _began_here(client, due):
+            if engine.is_running() and not await _began_here(client, due, str(engine.state.id)):
                 engine.short_circuit = True  # leave the state as it is set there
                 return
             while engine.is_running():
@@ -128,17 +129,20 @@ async def _run(flow: Flow[..., object], flow_run: FlowRun, due: DueFlowRun, clie
         return
 
 
-async def _began_here(client: PrefectClient, due: DueFlowRun) -> bool:
-    """Whether the state that was claimed is the one that became Running.
+async def _began_here(client: PrefectClient, due: DueFlowRun, running: str) -> bool:
+    """Whether the state that was claimed is the one that became Running, and nothing has followed.
 
     Prefect's server lets a flow run become Running that was cancelled, or is done: its states protect nothing.
-    What it was is set again then.
+    What it was is set again then; what has followed stays, but for a cancellation, which is carried out.
     """
-    *_, before, _running = await client.read_flow_run_states(UUID(due.flow_run))
-    if str(before.id) == due.state:
-        return True
-    await client.set_flow_run_state(UUID(due.flow_run), before, force=True)
-    return False
+    states = await client.read_flow_run_states(UUID(due.flow_run))
+    place = next((place for place, one in enumerate(states) if str(one.id) == running), len(states) - 1)
+    before, newest = states[max(place - 1, 0)], states[-1]
+    if newest.is_cancelling():
+        await client.set_flow_run_state(UUID(due.flow_run), Cancelled(message="before its first line"), force=True)
+    elif place == len(states) - 1 and str(before.id) != due.state:
+        await client.set_flow_run_state(UUID(due.flow_run), before, force=True)
+    return place == len(states) - 1 and str(before.id) == due.state
 
 
 async def _flow_of(client: PrefectClient, flow_run: FlowRun) -> Flow[..., object]:

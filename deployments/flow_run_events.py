@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import WebSocketException
 from websockets.typing import Subprotocol
 
 from deployments.prefect_rest import PrefectRest
@@ -46,7 +45,7 @@ async def flow_run_events(rest: PrefectRest) -> AsyncIterator[FlowRunEvent | Non
                 yield None
                 async for message in connection:
                     yield _read(json.loads(message)["event"])
-        except (OSError, WebSocketException) as error:
+        except Exception as error:  # noqa: BLE001  # also of an answer that is not Prefect's: listening must go on
             _logger.debug("listening for flow runs: %s", error or type(error).__name__)
         await asyncio.sleep(_PAUSE_SECONDS)
 

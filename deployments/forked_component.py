@@ -16,7 +16,8 @@ def become(order: str) -> int:
     Path("/proc/self/comm").write_text(COMPONENT_NAME)
     os.chdir(asked["folder"])
     _write_to(Path(asked["log"]))
-    os.environ.clear()
+    for name in [name for name in os.environ if name.startswith("PREFECT_")]:
+        del os.environ[name]  # of flow runs
     os.environ.update(asked["environment"])
     sys.argv = [asked["module"], *asked["arguments"]]
     contextvars.Context().run(_run, asked["module"])  # without the settings of flow runs

@@ -30,6 +30,7 @@ _AGAIN_SECONDS = 3.0
 """Before the same Scheduled state is started anew: its last process ended, or hands back, without a beginning."""
 _RUNS_AT_ONCE = max(4, 2 * (os.cpu_count() or 1))
 """Per pool."""
+_FORK_SECONDS = 20.0
 _UNFINISHED = frozenset({"PENDING", "RUNNING", "CANCELLING"})
 
 
@@ -56,6 +57,7 @@ class Host:
         self._warming: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._taken: dict[str, _Taken] = {}
+        self._limits: dict[str, int | None] = {}
         self._started_at: dict[DueFlowRun, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
@@ -75,8 +77,8 @@ class Host:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen())
             tasks.create_task(self._beat())
-            await self._adopt()
             while True:
+                await self._adopt()
                 await self._look()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
@@ -118,27 +120,34 @@ class Host:
     async def _beat(self) -> None:
         while True:
             with _logged("telling Prefect that its worker lives"):
-                await asyncio.to_thread(self._prefect.heartbeat, f"shipline-{os.getpid()}")
+                self._limits = await asyncio.to_thread(self._prefect.heartbeat, f"shipline-{os.getpid()}")
             await asyncio.sleep(HEARTBEAT_SECONDS)
 
     async def _adopt(self) -> None:
-        """See to its end what an earlier host has started."""
-        with _logged("looking for flow runs of an earlier host"):
+        """See to its end what nobody here has started, or could not settle; end what was cancelled unheard."""
+        with _logged("looking at claimed flow runs"):
             for claim in await asyncio.to_thread(self._operations.claims):
-                due = DueFlowRun(claim.flow_run, claim.state, "")
-                self._taken[claim.flow_run] = taken = _Taken(due, ProcessIdentity.read(claim.process))
-                self._keep(self._see_through(taken))
+                if claim.flow_run not in self._taken and not self._stopping:
+                    due = DueFlowRun(claim.flow_run, claim.state, "")
+                    self._take(_Taken(due, ProcessIdentity.read(claim.process)))
+            for flow_run in await asyncio.to_thread(self._prefect.cancelled, [*self._taken]):
+                await self.cancel(flow_run)
 
     def _start(self, due: DueFlowRun) -> None:
         if self._stopping or due.flow_run in self._taken or not self._has_place(due) or self._just_started(due):
             return
         self._started_at[due] = time.monotonic()
-        self._taken[due.flow_run] = taken = _Taken(due)
+        self._take(_Taken(due))
+
+    def _take(self, taken: _Taken) -> None:
+        self._taken[taken.due.flow_run] = taken
         self._keep(self._see_through(taken))
 
     def _has_place(self, due: DueFlowRun) -> bool:
         running = sum(taken.due.pool == due.pool for taken in self._taken.values())
-        return running < _RUNS_AT_ONCE and self._warm is not None and self._warm.ready.is_set()
+        limit = self._limits.get(due.pool)
+        places = _RUNS_AT_ONCE if limit is None else min(limit, _RUNS_AT_ONCE)
+        return running < places and self._warm is not None and self._warm.ready.is_set()
 
     def _just_started(self, due: DueFlowRun) -> bool:
         """Whether this very state was: an answer may be late, and a process may fail before it begins."""
@@ -151,14 +160,23 @@ class Host:
         with _logged(f"flow run {taken.due.flow_run}"):
             try:
                 if taken.process is None and self._warm:
-                    taken.process = identify(await self._warm.start("flow run", json.dumps(asdict(taken.due))))
+                    taken.process = await self._started(self._warm, taken.due)
                 if taken.process:
                     await until_ended(taken.process)
                 await asyncio.to_thread(self._settle, taken)
             finally:
-                del self._taken[taken.due.flow_run]
+                if self._taken.get(taken.due.flow_run) is taken:
+                    del self._taken[taken.due.flow_run]
                 self._woken.set()
                 self._changed()
+
+    async def _started(self, warm: WarmProcesses, due: DueFlowRun) -> ProcessIdentity | None:
+        """Its process; None when that has ended already. A warm process that does not answer is given up."""
+        try:
+            return identify(await asyncio.wait_for(warm.start("flow run", json.dumps(asdict(due))), _FORK_SECONDS))
+        except TimeoutError:
+            warm.close()
+            raise
 
     def _settle(self, taken: _Taken) -> None:
         """Tell Prefect of a flow run whose process has ended before it was done."""
@@ -187,4 +205,6 @@ def _logged(doing: str) -> Iterator[None]:
     try:
         yield
     except (DeliveryError, OSError) as error:
-        _logger.info("%s: %s", doing, error)
+        _logger.info("%s: %s", doing, error or type(error).__name__)
+    except Exception:  # our own mistake, or an answer that is none of Prefect's: hosting goes on
+        _logger.exception("%s", doing)

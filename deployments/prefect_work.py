@@ -1,6 +1,6 @@
 """What a host asks Prefect's server, and tells it: which flow runs are due, which were lost, that a worker lives."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -14,7 +14,7 @@ from deployments.prefect_rest import PrefectRest
 _MOST_DUE = 200
 """Rows of one look: the oldest ones, so that the next look finds what is left."""
 _SOON = timedelta(seconds=0.3)
-HEARTBEAT_SECONDS = 60
+HEARTBEAT_SECONDS = 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +57,14 @@ class PrefectWork:
         }
         return [read_due(row) for row in self.rest.ask("POST", "/flow_runs/filter", wanted)]
 
+    def cancelled(self, flow_runs: Collection[str]) -> list[str]:
+        """Which of them somebody has cancelled."""
+        wanted: dict[str, JsonValue] = {
+            "flow_runs": {"id": {"any_": [*flow_runs]}, "state": {"type": {"any_": ["CANCELLING", "CANCELLED"]}}},
+            "limit": _MOST_DUE,
+        }
+        return [str(row["id"]) for row in self.rest.ask("POST", "/flow_runs/filter", wanted)] if flow_runs else []
+
     def state(self, flow_run: str) -> str | None:
         """Prefect's state type; None when it knows no such flow run."""
         try:
@@ -69,9 +77,12 @@ class PrefectWork:
         state: dict[str, JsonValue] = {"type": kind, "name": kind.capitalize(), "message": message}
         self.rest.ask("POST", f"/flow_runs/{flow_run}/set_state", {"state": state, "force": True})
 
-    def heartbeat(self, worker: str) -> None:
-        """Say in every pool that a worker lives, which Prefect's pages show."""
+    def heartbeat(self, worker: str) -> dict[str, int | None]:
+        """Say in every pool that a worker lives; how many flow runs each lets run, none while it is paused."""
+        limits: dict[str, int | None] = {}
         alive: dict[str, JsonValue] = {"name": worker, "heartbeat_interval_seconds": HEARTBEAT_SECONDS}
         wanted: dict[str, JsonValue] = {"work_pools": self._pools}
         for pool in self.rest.pages("/work_pools/filter", wanted):
             self.rest.ask("POST", f"/work_pools/{pool['name']}/workers/heartbeat", alive)
+            limits[str(pool["name"])] = 0 if pool["is_paused"] else pool["concurrency_limit"]
+        return limits

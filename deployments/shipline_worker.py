@@ -21,6 +21,8 @@ from deployments.prefect_rest import PrefectRest
 from deployments.prefect_work import DueFlowRun, PrefectWork
 from deployments.warm_processes import spawn_warm
 
+_PAUSE_SECONDS = 1.0
+
 
 class ShiplineConfiguration(BaseJobConfiguration):
     """Nothing to configure: a flow run is a process of this installation."""
@@ -50,17 +52,24 @@ class ShiplineWorker(BaseWorker[ShiplineConfiguration, ShiplineVariables, Shipli
         auth = api.auth_string.get_secret_value() if api.auth_string else ""
         self._rest = PrefectRest(str(api.url), auth)
         self._host = Host(PrefectWork(self._rest, self._work_pool_name), connected_here().operations)
-        self._warm = spawn_warm()
-        self._host.use(self._warm)
-        self._hosting = asyncio.create_task(self._host.serve())
+        self._tasks = [asyncio.create_task(self._host.serve()), asyncio.create_task(self._keep_warm())]
 
     async def teardown(self, *exc_info: Any) -> None:  # noqa: ANN401  # as Prefect has it
         """Let the flow runs end that it started, then let go."""
         await self._host.stop()
-        self._hosting.cancel()
+        for task in self._tasks:
+            task.cancel()
         self._warm.close()
         self._rest.close()
         await super().teardown(*exc_info)
+
+    async def _keep_warm(self) -> None:
+        """Have a warm process, and another one when it dies."""
+        while True:
+            self._warm = spawn_warm()
+            self._host.use(self._warm)
+            await self._warm.gone.wait()
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def run(
         self,

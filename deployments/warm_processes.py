@@ -38,6 +38,7 @@ class WarmProcesses:
 
     connection: socket.socket
     ready: asyncio.Event = field(default_factory=asyncio.Event)
+    gone: asyncio.Event = field(default_factory=asyncio.Event)
     _ordered: dict[int, asyncio.Future[int]] = field(default_factory=dict)
     _number: int = 0
 
@@ -49,9 +50,12 @@ class WarmProcesses:
     async def start(self, kind: str, order: str) -> int:
         """Fork a process for an order; its id. ConnectionError when the forking process is gone."""
         self._number += 1
+        message = json.dumps([self._number, kind, order]).encode()
+        if len(message) > _LONGEST_MESSAGE:
+            raise OSError(f"an order of {len(message)} bytes is too long")
         pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
         self._ordered[self._number] = pid
-        self.connection.send(json.dumps([self._number, kind, order]).encode())
+        self.connection.send(message)
         return await pid
 
     def close(self) -> None:
@@ -61,8 +65,10 @@ class WarmProcesses:
         asyncio.get_running_loop().remove_reader(self.connection)
         self.connection.close()
         self.ready.clear()
+        self.gone.set()
         for pid in self._ordered.values():
-            pid.set_exception(ConnectionAbortedError("the warm process is gone"))
+            if not pid.done():
+                pid.set_exception(ConnectionAbortedError("the warm process is gone"))
         self._ordered.clear()
 
     def _hear(self) -> None:
@@ -74,18 +80,24 @@ class WarmProcesses:
         if number == _READY:
             self.ready.set()
         else:
-            self._ordered.pop(number).set_result(pid)
+            waits = self._ordered.pop(number)
+            if not waits.done():  # given up meanwhile
+                waits.set_result(pid)
 
 
 def component_order(launch: Launch, module: str, arguments: tuple[str, ...]) -> str:
-    """To become `python -m MODULE ARGUMENTS` in the folder and with the environment of a launch."""
+    """To become `python -m MODULE ARGUMENTS` in the folder and with the environment of a launch.
+
+    Of that only what differs from our own, which the forking process has too: it may be larger than a message.
+    """
+    environment = {name: value for name, value in launch.environment.items() if os.environ.get(name) != value}
     return json.dumps(
         {
             "module": module,
             "arguments": arguments,
             "folder": str(launch.folder),
             "log": str(launch.log),
-            "environment": dict(launch.environment),
+            "environment": environment,
         }
     )
 

@@ -1,13 +1,17 @@
 """A run whose every step and artifact is there already: answered at once, without a flow run."""
 
+import logging
+
 from delivery.connections import Connections
-from delivery.errors import DeliveryError
+from delivery.leases import kept
 from delivery.plan import Action, Plan
 from delivery.run import BuiltService, Run, RunState
 from delivery.running.releasing import finish, make_release, record, request_first
 from delivery.running.steps import tell, verdict, without_running
-from delivery.running.work import RunWork, take_run
+from delivery.running.work import LEASE, RunWork, take_run
 from delivery.step_execution import reuse_step
+
+_logger = logging.getLogger("shipline.control")
 
 
 def asks_for_nothing_new(plan: Plan) -> bool:
@@ -21,15 +25,15 @@ def answer(connections: Connections, run: Run) -> bool:
 
     All that was told until then is told again by that flow run, which changes nothing.
     """
-    work = take_run(connections, run.id, None)
-    if work is None:
-        return False
     try:
-        return _reused(work) and _ended(work)
-    except (DeliveryError, OSError):  # a flow run meets it again, and can say so at length
+        work = take_run(connections, run.id, None)
+        if work is None:
+            return False
+        with kept(connections.operations, work.lease, LEASE, lost=work.cancelled):
+            return _reused(work) and _ended(work)
+    except Exception:  # a flow run meets it again, and can say so at length
+        _logger.exception("answering run %s from what is kept", run.id)
         return False
-    finally:
-        connections.operations.release(work.lease)
 
 
 def _reused(work: RunWork) -> bool:
@@ -43,6 +47,8 @@ def _reused(work: RunWork) -> bool:
         if result is None:
             return False
         work.results[planned.id] = tell(work, planned, result)
+    if work.run.partial:
+        return True
     known = [BuiltService(one.name, one.artifact, reused=True) for one in work.plan.services if one.artifact]
     work.built.extend(known)
     return all(ports.artifacts.has(one.digest) for one in known)

@@ -84,7 +84,7 @@ class PrefectServer:
             log=_log(self.home, "prefect"),
             url=lambda: self.address.url,
             spawn=self.spawn,
-            outdated=lambda _: self._told.exists() and self._told.read_text() != self._database(),
+            outdated=lambda _: not self._told.exists() or self._told.read_text() != self._database(),
             needs=needs,
         )
 

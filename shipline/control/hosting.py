@@ -67,12 +67,12 @@ class Hosting:
     async def stop(self, home: Home) -> None:
         """Start nothing any more, end every flow run of a home, and return when Prefect knows of it."""
         telling = asyncio.create_task(self._host.stop()) if self._host else None
-        runs = await asyncio.to_thread(flow_processes, home=home.root)
-        await asyncio.to_thread(end_flow_processes, runs, _GRACE_SECONDS)
-        if telling:
-            await asyncio.wait([telling], timeout=_GRACE_SECONDS)
         if self._warm:
             self._warm.close()
+        await asyncio.to_thread(_end_flow_runs, home)
+        if telling:
+            await asyncio.wait([telling], timeout=_GRACE_SECONDS)
+        await asyncio.to_thread(_end_flow_runs, home)  # one that was being forked meanwhile
 
     async def _fork(self, order: str) -> int:
         if self._warm is None:
@@ -88,3 +88,7 @@ class Hosting:
         if self._host:
             self._host.use(self._warm)
         return self._inherited.fileno()
+
+
+def _end_flow_runs(home: Home) -> None:
+    end_flow_processes(flow_processes(home=home.root), _GRACE_SECONDS)

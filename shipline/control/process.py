@@ -16,7 +16,7 @@ from delivery.adapters.private_home import close_home
 from delivery.adapters.processes import ProcessIdentity, alive, identify
 from delivery.home import Home
 from deployments.prefect_placement import PrefectPlacement
-from deployments.prefect_rest import PrefectRest
+from deployments.prefect_rest import RETRY_SECONDS, PrefectRest
 from deployments.prefect_work import PrefectWork
 from shipline.control.components import PrefectServer, Worker, database_component
 from shipline.control.credentials import api_token, prefect_auth
@@ -31,6 +31,8 @@ from shipline.control.state import ControlState, read_state, write_state
 from shipline.control.strays import marked
 from shipline.control.supervision import Supervisor
 
+_HOST_RETRY_SECONDS = 1.0
+"""It looks again by itself, and must not keep threads from those who start Prefect again."""
 _LOCK_SECONDS = 1.0
 """Whoever asks whether the lock is held has it for a moment."""
 
@@ -102,8 +104,8 @@ def _plane(
     )
 
 
-def _rest(home: Home, address: PrefectAddress) -> PrefectRest:
-    return PrefectRest(lambda: f"{address.url}/api", prefect_auth(home))
+def _rest(home: Home, address: PrefectAddress, retry_seconds: float = RETRY_SECONDS) -> PrefectRest:
+    return PrefectRest(lambda: f"{address.url}/api", prefect_auth(home), retry_seconds)
 
 
 async def _run(home: Home, settings: ControlSettings, state: ControlState, listening: socket.socket) -> None:
@@ -114,7 +116,7 @@ async def _run(home: Home, settings: ControlSettings, state: ControlState, liste
     write_state(home, state)
     changed = asyncio.Event()
     address = PrefectAddress(state.ports["prefect"], settings.prefect_port)
-    hosting = Hosting(PrefectWork(_rest(home, address)), changed.set)
+    hosting = Hosting(PrefectWork(_rest(home, address, _HOST_RETRY_SECONDS)), changed.set)
     plane = await asyncio.to_thread(_plane, home, settings, state, address, hosting)
     door = Door(starting(plane), changed.set)
     guard = Guard(door, api_token(home), settings.host)

@@ -151,7 +151,7 @@ class Supervisor:
             elif kept.state is State.READY:
                 kept.move(State.UNRESPONSIVE, "does not answer")
             if now - seen > (_START_SECONDS if kept.state is State.STARTING else _SICK_SECONDS):
-                await asyncio.to_thread(processes.kill, identity)
+                await asyncio.to_thread(stop_component, kept.component, identity)
                 return "did not answer and was killed"
             await self._pause(identity, kept.state)
         code = processes.exit_code(identity)

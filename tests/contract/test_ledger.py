@@ -275,6 +275,19 @@ def test_a_guarded_append_needs_the_lease(ledger: Ledger, operations: Operations
     assert [row["id"] for row in ledger.rows("promotions")] == ["p1", "p3"]
 
 
+def test_a_guarded_append_told_again_gives_what_is_there_however_often(ledger: Ledger, operations: Operations) -> None:
+    """The driver drops what is prepared on its connection after each rollback, once it has prepared something."""
+    lease = operations.acquire("lane", "me", timedelta(minutes=1))
+    guard = Guard(lease=lease)
+    first = [ledger.append("shop", [_draft("thing.done", f"k{number}")], guard)[0] for number in range(8)]
+    again = [ledger.append("shop", [_draft("thing.done", f"k{number}")], guard)[0] for number in range(8)]
+    assert again == first
+    with pytest.raises(StaleFenceError):
+        ledger.append("shop", [_draft("thing.done", "k9")], Guard(promotion="p0", phases=("Requested",)))
+    assert ledger.append("shop", [_draft("thing.done", "k3")], guard) == [first[3]]
+    assert [one.sequence for one in ledger.entries("shop")] == list(range(1, 9))
+
+
 def test_a_guarded_append_needs_the_phase(ledger: Ledger) -> None:
     guard = Guard(promotion="p1", phases=("Requested", "Queued"))
     with pytest.raises(StaleFenceError, match="promotion p1 is None"):

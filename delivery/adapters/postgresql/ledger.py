@@ -19,6 +19,7 @@ from delivery.adapters.postgresql.appending import (
 )
 from delivery.adapters.postgresql.engine import Driver, Lender, Url, connected, engine_of, transaction
 from delivery.adapters.postgresql.json_columns import equals_any
+from delivery.adapters.postgresql.statements import forget
 from delivery.artifact import Digest
 from delivery.errors import PermanentError, StaleFenceError
 from delivery.ledger import GENESIS, Draft, Entry, Unplaced
@@ -51,6 +52,7 @@ class PostgresqlLedger:
                 alone = None if guard else self._append_alone(own, stream, written)
                 return alone or self._append_locked(own, stream, written, guard)
             except (UniqueViolation, InvalidSqlStatementName):
+                forget(own)
                 return self._append_locked(own, stream, written, guard, repeated=True)
 
     def entries(self, stream: str, after: int = 0) -> Iterator[Entry]:

@@ -40,6 +40,11 @@ def first_row(own: Driver, statement: bytes, values: Sequence[Value]) -> Row | N
         raise
 
 
+def forget(own: Driver) -> None:
+    """After a rollback: the driver may have dropped what is prepared on its connection, ours with its own."""
+    _names.pop(own, None)
+
+
 def _prepared(own: Driver, statement: bytes, names: dict[bytes, bytes]) -> bytes:
     if len(names) >= _MOST:
         oldest = next(iter(names))
