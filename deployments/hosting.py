@@ -31,6 +31,7 @@ _AGAIN_SECONDS = 3.0
 _RUNS_AT_ONCE = max(4, 2 * (os.cpu_count() or 1))
 """Per pool."""
 _FORK_SECONDS = 20.0
+_IN_FLIGHT_SECONDS = 1.0
 _UNFINISHED = frozenset({"PENDING", "RUNNING", "CANCELLING"})
 
 
@@ -163,7 +164,7 @@ class Host:
                     taken.process = await self._started(self._warm, taken.due)
                 if taken.process:
                     await until_ended(taken.process)
-                await asyncio.to_thread(self._settle, taken)
+                await self._settle(taken)
             finally:
                 if self._taken.get(taken.due.flow_run) is taken:
                     del self._taken[taken.due.flow_run]
@@ -178,19 +179,26 @@ class Host:
             warm.close()
             raise
 
-    def _settle(self, taken: _Taken) -> None:
-        """Tell Prefect of a flow run whose process has ended before it was done."""
-        for claim in self._operations.claims():
-            if claim.flow_run == taken.due.flow_run and not alive(ProcessIdentity.read(claim.process)):
-                self._settle_claim(claim, cancelled=taken.cancelled)
+    async def _settle(self, taken: _Taken) -> None:
+        """Tell Prefect of a flow run whose process has ended before it was done.
 
-    def _settle_claim(self, claim: Claim, *, cancelled: bool) -> None:
-        if self._prefect.state(claim.flow_run) in _UNFINISHED:
-            kind, message = (
-                ("CANCELLED", "stopped, with its steps") if cancelled else ("CRASHED", "its process was lost")
-            )
-            self._prefect.tell(claim.flow_run, kind, message)
-        self._operations.drop_claim(claim)
+        Twice: what the process had asked of Prefect's server last may be granted after its death.
+        """
+        for claim in await asyncio.to_thread(self._left, taken.due.flow_run):
+            await asyncio.to_thread(self._tell_lost, taken)
+            await asyncio.sleep(_IN_FLIGHT_SECONDS)
+            await asyncio.to_thread(self._tell_lost, taken)
+            await asyncio.to_thread(self._operations.drop_claim, claim)
+
+    def _left(self, flow_run: str) -> list[Claim]:
+        """Claims to it whose process is no more."""
+        claims = [claim for claim in self._operations.claims() if claim.flow_run == flow_run]
+        return [claim for claim in claims if not alive(ProcessIdentity.read(claim.process))]
+
+    def _tell_lost(self, taken: _Taken) -> None:
+        if self._prefect.state(taken.due.flow_run) in _UNFINISHED:
+            told = ("CANCELLED", "stopped, with its steps") if taken.cancelled else ("CRASHED", "its process was lost")
+            self._prefect.tell(taken.due.flow_run, *told)
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         """Run beside the rest, and be waited for at the end."""

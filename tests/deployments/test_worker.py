@@ -14,10 +14,12 @@ import pytest
 from delivery.adapters.postgresql.operations import PostgresqlOperations
 from delivery.adapters.postgresql.urls import read_urls
 from delivery.adapters.processes import Launch, spawn, stop, wait_until
+from delivery.ports import Claim
 from deployments.flow_processes import end_flow_processes, flow_processes
 from deployments.placements import PlacedFlow
 from deployments.prefect_placement import PrefectPlacement
 from deployments.prefect_rest import PrefectRest
+from deployments.warm_processes import WARM_NAME
 from tests.servers.prefect import RunningPrefect, running_worker
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -155,8 +157,8 @@ def test_prefects_own_command_starts_a_worker_of_the_type(
 
 
 @contextmanager
-def prefects_command(prefect: RunningPrefect, modules: Path, pool: str, folder: Path) -> Iterator[None]:
-    """`prefect worker start`, as people type it."""
+def prefects_command(prefect: RunningPrefect, modules: Path, pool: str, folder: Path) -> Iterator[int]:
+    """`prefect worker start`, as people type it; its process."""
     command = (sys.executable, "-m", "prefect", "worker", "start", "--pool", pool, "--type", "shipline")
     environment = {
         "PATH": os.environ["PATH"],
@@ -168,7 +170,7 @@ def prefects_command(prefect: RunningPrefect, modules: Path, pool: str, folder: 
     }
     identity = spawn(Launch(command, folder, folder / "worker.log", environment))
     try:
-        yield
+        yield identity.pid
     finally:
         stop(identity, 20)
 
@@ -248,6 +250,36 @@ def test_a_flow_run_whose_worker_is_gone_is_reported_by_the_next_one(
     operations.close()
 
 
+def test_a_claim_that_could_not_be_settled_at_once_is_settled_later(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+) -> None:
+    """The database or Prefect may be away at the very moment when a flow run is lost."""
+    placement.ensure_deployments("later", [])
+    operations = PostgresqlOperations(read_urls(prefect_server.home).application)
+    with running_worker(prefect_server, modules):
+        flow_run = placement.start("probe", "later", {"run": str(tmp_path / "mark")}, key="later")
+        assert became(placement, flow_run, "COMPLETED")
+        running = {"state": {"type": "RUNNING"}, "force": True}
+        prefect_server.ask("POST", f"/flow_runs/{flow_run}/set_state", running).raise_for_status()
+        operations.claim(Claim(flow_run, "an-old-state", {"pid": 1, "started_at": -1.0, "boot": "another"}))
+        assert became(placement, flow_run, "CRASHED")
+        assert wait_until(lambda: operations.claims() == [], 10)
+    operations.close()
+
+
+def test_a_worker_whose_warm_process_dies_gets_another_one(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+) -> None:
+    placement.ensure_deployments("cold", [])
+    with prefects_command(prefect_server, modules, "cold.ci", tmp_path) as worker:
+        first = placement.start("probe", "cold", {"run": str(tmp_path / "1")}, key="cold-1")
+        assert became(placement, first, "COMPLETED")
+        (warm,) = (one for one in psutil.Process(worker).children(recursive=True) if one.name() == WARM_NAME)
+        warm.kill()
+        second = placement.start("probe", "cold", {"run": str(tmp_path / "2")}, key="cold-2")
+        assert became(placement, second, "COMPLETED")
+
+
 def test_a_flow_run_cancelled_while_it_is_taken_up_never_runs(
     prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
 ) -> None:
@@ -264,4 +296,5 @@ def test_a_flow_run_cancelled_while_it_is_taken_up_never_runs(
             time.sleep(1.0)
             ran = mark.exists()
             assert not ran or begun(mark)[0] < at
-            assert placement.state(flow_run) in ({"CANCELLED", "COMPLETED"} if ran else {"CANCELLED"})
+            ends = {"CANCELLED", "COMPLETED"} if ran else {"CANCELLED"}
+            assert wait_until(lambda run=flow_run, ends=ends: placement.state(run) in ends, 10)  # type: ignore[misc]

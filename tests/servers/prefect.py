@@ -6,7 +6,7 @@ import tempfile
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,8 +70,11 @@ def running_prefect() -> Iterator[RunningPrefect]:
 def running_worker(prefect: RunningPrefect, modules: Path) -> Iterator[None]:
     """A host as the control plane's, whose flow runs may also import what stands in a folder."""
     begun, over = threading.Event(), threading.Event()
-    with ThreadPoolExecutor(1) as threads:
-        hosted = threads.submit(lambda: asyncio.run(_host(prefect, modules, begun, over)))
+    operations = PostgresqlOperations(read_urls(prefect.home).application)
+    rest = PrefectRest(f"{prefect.url}/api", prefect.auth)
+    with closing(operations), closing(rest), ThreadPoolExecutor(1) as threads:
+        host = _host(prefect, Hosted(rest, operations), modules, begun, over)
+        hosted = threads.submit(lambda: asyncio.run(host))
         try:
             processes.wait_until(lambda: begun.is_set() or hosted.done(), _START_SECONDS)
             yield
@@ -80,20 +83,26 @@ def running_worker(prefect: RunningPrefect, modules: Path) -> Iterator[None]:
             hosted.result()
 
 
-async def _host(prefect: RunningPrefect, modules: Path, begun: threading.Event, over: threading.Event) -> None:
-    operations = PostgresqlOperations(read_urls(prefect.home).application)
-    rest = PrefectRest(f"{prefect.url}/api", prefect.auth)
-    hosting = Hosting(PrefectWork(rest), lambda: None)
+@dataclass(frozen=True, slots=True)
+class Hosted:
+    """What a host works with; closed when its loop and threads have ended."""
+
+    rest: PrefectRest
+    operations: PostgresqlOperations
+
+
+async def _host(
+    prefect: RunningPrefect, hosted: Hosted, modules: Path, begun: threading.Event, over: threading.Event
+) -> None:
+    hosting = Hosting(PrefectWork(hosted.rest), lambda: None)
     warm = Worker(prefect.home, lambda: prefect.url, hosting).component(needs=())
     identity = await asyncio.to_thread(lambda: processes.spawn(_importing(modules, warm.launch())))
-    serving = asyncio.create_task(hosting.serve(operations))
+    serving = asyncio.create_task(hosting.serve(hosted.operations))
     assert await asyncio.to_thread(processes.wait_until, warm.ready, _START_SECONDS), processes.last_lines(warm.log)
     begun.set()
     await asyncio.to_thread(over.wait)
     await hosting.stop(prefect.home)
     serving.cancel()
-    rest.close()
-    operations.close()
     await asyncio.to_thread(processes.stop, identity, warm.stop_grace_seconds)
 
 
