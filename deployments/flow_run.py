@@ -32,14 +32,13 @@ from prefect.states import Cancelled
 from pydantic import BaseModel
 
 from delivery.adapters.embedded import connected_here
-from delivery.adapters.processes import ProcessIdentity, identify
+from delivery.adapters.processes import identity_of
 from delivery.errors import DeliveryError
 from delivery.ports import Claim
 from deployments.prefect_work import DueFlowRun
 
 NO_ANSWER = (httpx.HTTPError, PrefectHTTPStatusError)
 """What Prefect's client raises when its server is away or has no good answer."""
-_TRY_AGAIN = os.EX_TEMPFAIL
 
 
 @contextmanager
@@ -68,20 +67,18 @@ def _complete(module: ModuleType) -> None:
             model.model_rebuild()
 
 
-def execute(order: str) -> int:
+def execute(order: str) -> None:
     """Execute a due flow run, unless another process has claimed it.
 
-    0 when Prefect knows how it ended. Otherwise nobody told it: the claim stays, and whoever finds it without
-    its process tells.
+    When it raises, Prefect does not know how it ended: the claim stays, and whoever finds it without its
+    process tells.
     """
     due = DueFlowRun(**json.loads(order))
     operations = connected_here().operations
     claim = _claim(due)
-    if not operations.claim(claim):
-        return 0
-    code = asyncio.run(_execute(due))
-    operations.drop_claim(claim)
-    return code
+    if operations.claim(claim):
+        asyncio.run(_execute(due))
+        operations.drop_claim(claim)
 
 
 @cache
@@ -95,10 +92,10 @@ def _tls() -> ssl.SSLContext:
 
 
 def _claim(due: DueFlowRun) -> Claim:
-    return Claim(due.flow_run, due.state, asdict(identify(os.getpid()) or ProcessIdentity(os.getpid(), 0.0)))
+    return Claim(due.flow_run, due.state, asdict(identity_of(os.getpid())))
 
 
-async def _execute(due: DueFlowRun) -> int:
+async def _execute(due: DueFlowRun) -> None:
     """One client for everything: the engine would make three, each with a TLS context of its own."""
     secured = {"verify": _tls()}
     async with AsyncClientContext(httpx_settings=secured) as shared:
@@ -108,10 +105,9 @@ async def _execute(due: DueFlowRun) -> int:
                 flow_run = await shared.client.read_flow_run(UUID(due.flow_run))
                 flow = await _flow_of(shared.client, flow_run)
             except NO_ANSWER:  # nothing has begun: the next look tries again
-                return _TRY_AGAIN
+                return
             if str(flow_run.state_id) == due.state:
                 await _run(flow, flow_run, due, shared.client)
-    return 0
 
 
 async def _run(flow: Flow[..., object], flow_run: FlowRun, due: DueFlowRun, client: PrefectClient) -> None:

@@ -7,13 +7,10 @@ import runpy
 import sys
 from pathlib import Path
 
-from deployments.warm_processes import COMPONENT_NAME
 
-
-def become(order: str) -> int:
+def become(order: str) -> None:
     """Be that program, in a forked process. It does not return before the program ends."""
     asked = json.loads(order)
-    Path("/proc/self/comm").write_text(COMPONENT_NAME)
     os.chdir(asked["folder"])
     _write_to(Path(asked["log"]))
     for name in [name for name in os.environ if name.startswith("PREFECT_")]:
@@ -21,7 +18,6 @@ def become(order: str) -> int:
     os.environ.update(asked["environment"])
     sys.argv = [asked["module"], *asked["arguments"]]
     contextvars.Context().run(_run, asked["module"])  # without the settings of flow runs
-    return 0
 
 
 def _write_to(log: Path) -> None:

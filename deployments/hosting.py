@@ -9,6 +9,7 @@ flow run that was lost: Prefect is told at once, also of what an earlier host ha
 import asyncio
 import json
 import logging
+import math
 import os
 import signal
 import time
@@ -22,7 +23,7 @@ from delivery.ports import Claim, Operations
 from deployments.flow_processes import until_ended
 from deployments.flow_run_events import flow_run_events
 from deployments.prefect_work import HEARTBEAT_SECONDS, DueFlowRun, PrefectWork
-from deployments.warm_processes import WarmProcesses
+from deployments.warm_processes import FLOW_RUN_NAME, WarmProcesses
 
 _logger = logging.getLogger("shipline.host")
 _LOOK_SECONDS = 5.0
@@ -30,7 +31,6 @@ _AGAIN_SECONDS = 3.0
 """Before the same Scheduled state is started anew: its last process ended, or hands back, without a beginning."""
 _RUNS_AT_ONCE = max(4, 2 * (os.cpu_count() or 1))
 """Per pool."""
-_FORK_SECONDS = 20.0
 _IN_FLIGHT_SECONDS = 1.0
 _UNFINISHED = frozenset({"PENDING", "RUNNING", "CANCELLING"})
 
@@ -78,8 +78,11 @@ class Host:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._listen())
             tasks.create_task(self._beat())
+            adopted_at = -math.inf
             while True:
-                await self._adopt()
+                if time.monotonic() - adopted_at >= _LOOK_SECONDS:
+                    await self._adopt()
+                    adopted_at = time.monotonic()
                 await self._look()
                 with suppress(TimeoutError):
                     await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
@@ -92,14 +95,6 @@ class Host:
             self._warming.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    async def cancel(self, flow_run: str) -> None:
-        """End the process of a flow run that somebody cancels, with its steps."""
-        taken = self._taken.get(flow_run)
-        if taken and taken.process:
-            taken.cancelled = True
-            with suppress(ProcessLookupError):
-                os.killpg(taken.process.pid, signal.SIGKILL)
-
     async def _warmed(self, warm: WarmProcesses) -> None:
         await warm.ready.wait()
         self._woken.set()
@@ -109,7 +104,7 @@ class Host:
             if event is None:
                 self._woken.set()
             elif event.cancels:
-                await self.cancel(event.flow_run)
+                await self._cancel(event.flow_run)
             elif event.flow_run not in self._taken:
                 self._keep(self._look(event.flow_run))
 
@@ -132,7 +127,15 @@ class Host:
                     due = DueFlowRun(claim.flow_run, claim.state, "")
                     self._take(_Taken(due, ProcessIdentity.read(claim.process)))
             for flow_run in await asyncio.to_thread(self._prefect.cancelled, [*self._taken]):
-                await self.cancel(flow_run)
+                await self._cancel(flow_run)
+
+    async def _cancel(self, flow_run: str) -> None:
+        """End the process of a flow run that somebody cancels, with its steps."""
+        taken = self._taken.get(flow_run)
+        if taken and taken.process:
+            taken.cancelled = True
+            with suppress(ProcessLookupError):
+                os.killpg(taken.process.pid, signal.SIGKILL)
 
     def _start(self, due: DueFlowRun) -> None:
         if self._stopping or due.flow_run in self._taken or not self._has_place(due) or self._just_started(due):
@@ -161,7 +164,8 @@ class Host:
         with _logged(f"flow run {taken.due.flow_run}"):
             try:
                 if taken.process is None and self._warm:
-                    taken.process = await self._started(self._warm, taken.due)
+                    order = json.dumps(asdict(taken.due))
+                    taken.process = identify(await self._warm.start(FLOW_RUN_NAME, order))
                 if taken.process:
                     await until_ended(taken.process)
                 await self._settle(taken)
@@ -170,14 +174,6 @@ class Host:
                     del self._taken[taken.due.flow_run]
                 self._woken.set()
                 self._changed()
-
-    async def _started(self, warm: WarmProcesses, due: DueFlowRun) -> ProcessIdentity | None:
-        """Its process; None when that has ended already. A warm process that does not answer is given up."""
-        try:
-            return identify(await asyncio.wait_for(warm.start("flow run", json.dumps(asdict(due))), _FORK_SECONDS))
-        except TimeoutError:
-            warm.close()
-            raise
 
     async def _settle(self, taken: _Taken) -> None:
         """Tell Prefect of a flow run whose process has ended before it was done.

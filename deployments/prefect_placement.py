@@ -55,7 +55,8 @@ class PrefectPlacement:
     def ensure_deployments(self, project: str, environments: Iterable[str]) -> None:
         """Work pools and Prefect deployments of a project; idempotent, and asked of Prefect once for the same."""
         names = list(environments)
-        if self._ensured.get(project, frozenset()) >= {project, *names}:
+        known = self._ensured.get(project)
+        if known is not None and known.issuperset(names):
             return
         self.ensure_work_pools(project, names)
         wanted = list(placements(project, names, self._flows))
@@ -63,7 +64,7 @@ class PrefectPlacement:
         for placement in wanted:
             answer = self._rest.ask("POST", "/deployments/", _deployment(placement, flows[placement.flow.name]))
             self._deployments[f"{placement.flow.name}/{placement.name}"] = str(answer["id"])
-        self._ensured[project] = frozenset({project, *names})
+        self._ensured[project] = frozenset(names)
 
     def ensure_work_pools(self, project: str, environments: Iterable[str]) -> None:
         """A pool for each environment, and the one for everything else; idempotent."""

@@ -23,13 +23,17 @@ from delivery.adapters.processes import Launch
 WARM_NAME = "shipline-warm"
 FLOW_RUN_NAME = "shipline-run"
 COMPONENT_NAME = "shipline-server"
-"""What `ps` shows, and by which they are told apart: all have the warm process's environment; 15 characters at most."""
+"""What `ps` shows, and by which they are told apart: all have the warm process's environment; 15 characters at most.
+
+The latter two are also the kinds of orders.
+"""
 _LONGEST_MESSAGE = 64 * 1024
 _READY = -1
 """The number of the first message: everything is imported."""
+_FORK_SECONDS = 20.0
 
-Work = Callable[[str], int]
-"""What a forked process does with its order; its exit code."""
+Work = Callable[[str], None]
+"""What a forked process does with its order."""
 
 
 @dataclass(slots=True)
@@ -48,15 +52,22 @@ class WarmProcesses:
         asyncio.get_running_loop().add_reader(self.connection, self._hear)
 
     async def start(self, kind: str, order: str) -> int:
-        """Fork a process for an order; its id. ConnectionError when the forking process is gone."""
+        """Fork a process for an order; its id.
+
+        ConnectionError when the forking process is gone, TimeoutError when it does not answer: it is given up then.
+        """
         self._number += 1
         message = json.dumps([self._number, kind, order]).encode()
         if len(message) > _LONGEST_MESSAGE:
             raise OSError(f"an order of {len(message)} bytes is too long")
         pid: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        self._ordered[self._number] = pid
         self.connection.send(message)
-        return await pid
+        self._ordered[self._number] = pid
+        try:
+            return await asyncio.wait_for(pid, _FORK_SECONDS)
+        except TimeoutError:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let the forking process end; what it forked goes on. Again, it does nothing."""
@@ -102,20 +113,21 @@ def component_order(launch: Launch, module: str, arguments: tuple[str, ...]) -> 
     )
 
 
-def order_socket() -> tuple[socket.socket, socket.socket]:
-    """The ordering end, and the one that the forking process inherits."""
-    return socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+def ordering() -> tuple[WarmProcesses, socket.socket]:
+    """The ordering end, which listens, and the one that the forking process inherits. Inside an event loop."""
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    warm = WarmProcesses(ours)
+    warm.listen()
+    return warm, theirs
 
 
 def spawn_warm() -> WarmProcesses:
     """Warm processes of another interpreter: what calls this runs threads already, and cannot fork by itself."""
-    ours, theirs = order_socket()
+    warm, theirs = ordering()
     isolated = ("-I",) if sys.flags.isolated else ()
     command = (sys.executable, *isolated, "-OO", "-m", "deployments.worker", str(theirs.fileno()))
     with theirs:
         subprocess.Popen(command, pass_fds=[theirs.fileno()])
-    warm = WarmProcesses(ours)
-    warm.listen()
     return warm
 
 
@@ -134,14 +146,15 @@ def take_orders(connection: socket.socket, works: Mapping[str, Work]) -> NoRetur
         pid = os.fork()
         if pid == 0:
             connection.close()
-            sys.exit(_begin(order, works[kind]))
+            _begin(kind)
+            works[kind](order)
+            sys.exit(0)
         connection.send(json.dumps([number, pid]).encode())
     sys.exit(0)
 
 
-def _begin(order: str, work: Work) -> int:
+def _begin(kind: str) -> None:
     """In a forked process: a session of its own, so that what it starts can be found and stopped with it."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.setsid()
-    Path("/proc/self/comm").write_text(FLOW_RUN_NAME)
-    return work(order)
+    Path("/proc/self/comm").write_text(kind)

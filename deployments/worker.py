@@ -14,7 +14,7 @@ import flows.promote_release
 import flows.report_dora  # noqa: F401
 from deployments.flow_run import execute, prepared
 from deployments.forked_component import become
-from deployments.warm_processes import take_orders
+from deployments.warm_processes import COMPONENT_NAME, FLOW_RUN_NAME, take_orders
 
 _IMPORTED_LATE = ("prefect.task_engine", "fastapi.encoders", "rich._emoji_codes", "encodings.idna")
 """What Prefect and its libraries import in the middle of a flow run: 0.4 s each time."""
@@ -23,4 +23,4 @@ if __name__ == "__main__":
     for module in _IMPORTED_LATE:
         import_module(module)
     with prepared():
-        take_orders(socket(fileno=int(sys.argv[1])), {"flow run": execute, "component": become})
+        take_orders(socket(fileno=int(sys.argv[1])), {FLOW_RUN_NAME: execute, COMPONENT_NAME: become})

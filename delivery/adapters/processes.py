@@ -82,7 +82,7 @@ def spawn(launch: Launch) -> ProcessIdentity:
         ) from error
     with _children_lock:
         _children[child.pid] = child
-    return identify(child.pid) or ProcessIdentity(child.pid, 0.0, _boot())
+    return identity_of(child.pid)
 
 
 def identify(pid: int) -> ProcessIdentity | None:
@@ -91,6 +91,11 @@ def identify(pid: int) -> ProcessIdentity | None:
         return ProcessIdentity(pid, _since_boot(psutil.Process(pid)), _boot())
     except psutil.Error:
         return None
+
+
+def identity_of(pid: int) -> ProcessIdentity:
+    """Who has this process id, of a process that was just started: one that has ended already is nobody else."""
+    return identify(pid) or ProcessIdentity(pid, 0.0, _boot())
 
 
 def alive(identity: ProcessIdentity) -> bool:

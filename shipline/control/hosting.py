@@ -4,16 +4,15 @@ import asyncio
 from collections.abc import Callable
 from socket import socket
 
-from delivery.adapters.processes import Launch, ProcessIdentity, identify
+from delivery.adapters.processes import Launch, ProcessIdentity, identity_of
 from delivery.errors import TransientError
 from delivery.home import Home
 from delivery.ports import Operations
 from deployments.flow_processes import end_flow_processes, flow_processes
 from deployments.hosting import Host
 from deployments.prefect_work import DueFlowRun, PrefectWork
-from deployments.warm_processes import WarmProcesses, component_order, order_socket
+from deployments.warm_processes import COMPONENT_NAME, WarmProcesses, component_order, ordering
 
-_FORK_SECONDS = 20.0
 _GRACE_SECONDS = 8.0
 """What flow runs get to stop their steps and to report."""
 
@@ -47,10 +46,10 @@ class Hosting:
         module, *arguments = launch.arguments[launch.arguments.index("-m") + 1 :]
         asked = self._fork(component_order(launch, module, tuple(arguments)))
         try:
-            pid = asyncio.run_coroutine_threadsafe(asked, self._loop).result(_FORK_SECONDS)
+            pid = asyncio.run_coroutine_threadsafe(asked, self._loop).result()
         except (OSError, TimeoutError) as error:
             raise TransientError(f"forking {module} from the worker: {error}") from error
-        return identify(pid) or ProcessIdentity(pid, 0.0)
+        return identity_of(pid)
 
     def take_up(self, due: DueFlowRun) -> None:
         """Start a flow run that was just made, as soon as there is a host. From any thread."""
@@ -77,14 +76,12 @@ class Hosting:
     async def _fork(self, order: str) -> int:
         if self._warm is None:
             raise ConnectionAbortedError("it is not there")
-        return await self._warm.start("component", order)
+        return await self._warm.start(COMPONENT_NAME, order)
 
     async def _renew(self) -> int:
         if self._warm:
             self._warm.close()
-        ours, self._inherited = order_socket()
-        self._warm = WarmProcesses(ours)
-        self._warm.listen()
+        self._warm, self._inherited = ordering()
         if self._host:
             self._host.use(self._warm)
         return self._inherited.fileno()

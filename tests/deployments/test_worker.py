@@ -4,7 +4,7 @@ import os
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -74,6 +74,12 @@ def placement(prefect_server: RunningPrefect) -> Iterator[PrefectPlacement]:
     )
     yield found
     found.close()
+
+
+@pytest.fixture
+def operations(prefect_server: RunningPrefect) -> Iterator[PostgresqlOperations]:
+    with closing(PostgresqlOperations(read_urls(prefect_server.home).application)) as found:
+        yield found
 
 
 @pytest.fixture
@@ -230,11 +236,14 @@ def test_with_two_workers_every_flow_run_runs_once(
 
 
 def test_a_flow_run_whose_worker_is_gone_is_reported_by_the_next_one(
-    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+    prefect_server: RunningPrefect,
+    placement: PrefectPlacement,
+    operations: PostgresqlOperations,
+    modules: Path,
+    tmp_path: Path,
 ) -> None:
     """As after a kill -9 of the control plane: a claim whose process is dead, a flow run that Prefect calls Running."""
     placement.ensure_deployments("orphan", [])
-    operations = PostgresqlOperations(read_urls(prefect_server.home).application)
     with running_worker(prefect_server, modules):
         flow_run = placement.start("wait", "orphan", {"run": str(tmp_path / "mark")}, key="orphan")
         engine = psutil.Process(begun(tmp_path / "mark")[1])
@@ -247,15 +256,17 @@ def test_a_flow_run_whose_worker_is_gone_is_reported_by_the_next_one(
     with running_worker(prefect_server, modules):
         assert became(placement, flow_run, "CRASHED")
         assert wait_until(lambda: operations.claims() == [], 10)
-    operations.close()
 
 
 def test_a_claim_that_could_not_be_settled_at_once_is_settled_later(
-    prefect_server: RunningPrefect, placement: PrefectPlacement, modules: Path, tmp_path: Path
+    prefect_server: RunningPrefect,
+    placement: PrefectPlacement,
+    operations: PostgresqlOperations,
+    modules: Path,
+    tmp_path: Path,
 ) -> None:
     """The database or Prefect may be away at the very moment when a flow run is lost."""
     placement.ensure_deployments("later", [])
-    operations = PostgresqlOperations(read_urls(prefect_server.home).application)
     with running_worker(prefect_server, modules):
         flow_run = placement.start("probe", "later", {"run": str(tmp_path / "mark")}, key="later")
         assert became(placement, flow_run, "COMPLETED")
@@ -264,7 +275,6 @@ def test_a_claim_that_could_not_be_settled_at_once_is_settled_later(
         operations.claim(Claim(flow_run, "an-old-state", {"pid": 1, "started_at": -1.0, "boot": "another"}))
         assert became(placement, flow_run, "CRASHED")
         assert wait_until(lambda: operations.claims() == [], 10)
-    operations.close()
 
 
 def test_a_worker_whose_warm_process_dies_gets_another_one(
