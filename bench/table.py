@@ -82,5 +82,5 @@ def _machine() -> str:
     python, prefect = platform.python_version(), version("prefect")
     return (
         f"Measured {datetime.now(UTC):%Y-%m-%d} on {os.cpu_count()} shared cores ({platform.machine()}), "
-        f"Python {python}, Prefect {prefect}; load average before: {os.getloadavg()[0]:.1f}."
+        f"Python {python}, Prefect {prefect}; load average at the end: {os.getloadavg()[0]:.1f}."
     )
