@@ -28,7 +28,7 @@ from prefect.settings import (
     get_current_settings,
     temporary_settings,
 )
-from prefect.states import Cancelled
+from prefect.states import Cancelled, Crashed
 from pydantic import BaseModel
 
 from delivery.adapters.embedded import connected_here
@@ -103,11 +103,10 @@ async def _execute(due: DueFlowRun) -> None:
             shared._httpx_settings = blocking._httpx_settings = None  # noqa: SLF001  # found by whoever asks for any
             try:
                 flow_run = await shared.client.read_flow_run(UUID(due.flow_run))
-                flow = await _flow_of(shared.client, flow_run)
+                if str(flow_run.state_id) == due.state and (flow := await _flow_of(shared.client, flow_run)):
+                    await _run(flow, flow_run, due, shared.client)
             except NO_ANSWER:  # nothing has begun: the next look tries again
                 return
-            if str(flow_run.state_id) == due.state:
-                await _run(flow, flow_run, due, shared.client)
 
 
 async def _run(flow: Flow[..., object], flow_run: FlowRun, due: DueFlowRun, client: PrefectClient) -> None:
@@ -141,12 +140,20 @@ async def _began_here(client: PrefectClient, due: DueFlowRun, running: str) -> b
     return place == len(states) - 1 and str(before.id) == due.state
 
 
-async def _flow_of(client: PrefectClient, flow_run: FlowRun) -> Flow[..., object]:
-    """The function that a Prefect deployment names; results, if any are kept, stay on this machine."""
+async def _flow_of(client: PrefectClient, flow_run: FlowRun) -> Flow[..., object] | None:
+    """The function that a Prefect deployment names; None, and a crashed flow run, when it cannot be loaded.
+
+    Results, if any are kept, stay on this machine.
+    """
     if flow_run.deployment_id is None:
         raise ValueError(f"flow run {flow_run.id} belongs to no Prefect deployment")
     deployment = await client.read_deployment(flow_run.deployment_id)
-    flow: Flow[..., object] = load_flow_from_entrypoint(str(deployment.entrypoint), use_placeholder_flow=False)
+    try:
+        flow: Flow[..., object] = load_flow_from_entrypoint(str(deployment.entrypoint), use_placeholder_flow=False)
+    except Exception as error:  # noqa: BLE001  # whatever a module raises while it is imported: it would again
+        message = f"loading {deployment.entrypoint}: {type(error).__name__}: {error}"
+        await client.set_flow_run_state(flow_run.id, Crashed(message=message))
+        return None
     flow.result_storage = flow.result_storage or Path(get_current_settings().results.local_storage_path)
     return flow
 
