@@ -10,6 +10,7 @@ from delivery.ports import (
     Deployer,
     Ledger,
     Operations,
+    Queue,
     SecretStore,
     Smoker,
     SourceRepository,
@@ -27,6 +28,7 @@ class Connections:
     clock: Clock
     ledger: Ledger
     operations: Operations
+    queue: Queue
     source: Callable[[str], SourceRepository]
     """By project slug: the mirror of its repository."""
     store: Store

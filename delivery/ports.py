@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from delivery.artifact import Artifact, Digest
 from delivery.config import Fixture, Smoke
 from delivery.ledger import Draft, Entry
+from delivery.queue import Queued
 from delivery.rollout import Candidate, Handle, Observed, Progress, RolloutPlan, Target
 from delivery.runner import Exit, ProcessSpec
 from delivery.source import Change, Commit, Revision
@@ -332,6 +333,38 @@ class Operations(Protocol):
 
     def drop_claim(self, claim: Claim) -> bool:
         """The process is done; whether its claim was still there."""
+        ...
+
+
+class Queue(Protocol):
+    """What is to be taken up by flow runs; an operations table like the others."""
+
+    def put(self, queued: Queued) -> None:
+        """Let it wait, unless it does already where it stands; what has left waits anew, its `starts` kept."""
+        ...
+
+    def feed(self, queued: Queued) -> None:
+        """Keep which flow run was asked to take it up, when, and how many were."""
+        ...
+
+    def begin(self, subject: str, at: datetime) -> None:
+        """A process works on it; the first beginning counts, where it stands."""
+        ...
+
+    def leave(self, queued: Queued) -> None:
+        """Nothing has to take it up any more, where it stood."""
+        ...
+
+    def entries(self) -> list[Queued]:
+        """All that have not left, the oldest request first."""
+        ...
+
+    def waits(self, since: datetime) -> list[float]:
+        """Seconds from request to beginning of all that have begun since then, the shortest first."""
+        ...
+
+    def forget(self, before: datetime) -> None:
+        """Drop what has left and was asked for before then."""
         ...
 
 

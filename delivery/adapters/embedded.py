@@ -12,6 +12,7 @@ from delivery.adapters.oci_layout import OciLayoutStore
 from delivery.adapters.postgresql.engine import make_engine
 from delivery.adapters.postgresql.ledger import PostgresqlLedger
 from delivery.adapters.postgresql.operations import PostgresqlOperations
+from delivery.adapters.postgresql.queue import PostgresqlQueue
 from delivery.adapters.postgresql.urls import application_url
 from delivery.connections import Connections
 from delivery.home import Home
@@ -33,6 +34,7 @@ def connect(home: Home) -> Connections:
         clock=SystemClock(),
         ledger=PostgresqlLedger(database),
         operations=PostgresqlOperations(database),
+        queue=PostgresqlQueue(database),
         source=lambda project: GitRepository(home.source(project)),
         store=steps.store,
         step_cache=steps.cache,

@@ -114,6 +114,7 @@ def take_turn(connections: Connections, promotion: str) -> Turn | None:
     if turn.promotion.phase.final or not has_turn(turn.promotion, unfinished_in_lane(connections, found)):
         turn.leave()
         return None
+    connections.queue.begin(promotion, connections.clock.now())
     return turn
 
 

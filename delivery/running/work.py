@@ -91,6 +91,7 @@ def take_run(connections: Connections, run: str, flow_run: str | None) -> RunWor
     now = connections.clock.now()
     begun = replace(found, state=RunState.RUNNING, started_at=found.started_at or now, flow_run=flow_run)
     save_run(connections, begun)
+    connections.queue.begin(run, now)
     plan = Plan.from_json((connections.operations.load("plans", run) or {}).get("plan"))
     configuration = configuration_at(connections, found.project, found.revision)
     return RunWork(connections, begun, plan, configuration, lease)

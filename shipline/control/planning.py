@@ -26,6 +26,7 @@ from delivery.source import Revision
 from delivery.step_choice import Wishes
 from shipline.control.control import Control
 from shipline.control.projects import fetch
+from shipline.control.queueing import queue_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +144,8 @@ def start_run(control: Control, project: str, asked: Asked, actor: Actor) -> Run
     )
     connections.operations.save("plans", run.id, project, {"plan": planned.to_json()})
     connections.operations.save("runs", run.id, project, run.document())
-    if asks_for_nothing_new(planned):
-        answer(connections, run)
+    if not (asks_for_nothing_new(planned) and answer(connections, run)):
+        queue_run(connections, run, run.requested_at)
     return run
 
 

@@ -17,6 +17,7 @@ from tests.fakes.deployer import InMemoryDeployer, World
 from tests.fakes.fixtures import NamedFixtures
 from tests.fakes.ledger import InMemoryLedger
 from tests.fakes.operations import InMemoryOperations
+from tests.fakes.queue import InMemoryQueue
 from tests.fakes.runner import Act, ScriptedRunner
 from tests.fakes.secret_store import InMemorySecrets
 from tests.fakes.smoker import TableSmoker
@@ -38,6 +39,7 @@ class Installation:
     """What each command does when a step or build runs it."""
     operations: InMemoryOperations = field(init=False)
     ledger: InMemoryLedger = field(init=False)
+    queue: InMemoryQueue = field(default_factory=InMemoryQueue)
     secrets: InMemorySecrets = field(init=False)
     step_cache: InMemoryStepCache = field(init=False)
 
@@ -56,6 +58,7 @@ class Installation:
             clock=self.clock,
             ledger=ledger or self.ledger,
             operations=self.operations,
+            queue=self.queue,
             source=lambda _project: self.source,
             store=self.store,
             step_cache=self.step_cache,

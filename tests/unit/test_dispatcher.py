@@ -12,7 +12,9 @@ from delivery.promoting.turn import LEASE
 from delivery.promotion import Phase, Promotion
 from delivery.run import Run, RunState, lease_name
 from shipline.control.control import Control
-from shipline.control.dispatcher import LONGEST_START, MOST_STARTS, TAKES_LEASE_WITHIN, tick, wake
+from shipline.control.dispatcher import tick, wake
+from shipline.control.feeding import HOLDS_A_SLOT, LONGEST_START, MOST_STARTS, SLOTS, SOON, TAKES_LEASE_WITHIN
+from shipline.control.queueing import queue_run
 from tests.fakes.flow_runs import RecordedFlowRuns
 from tests.fakes.shop import ADA, CONFIGURATION, PROJECT, Shop, run_pass
 
@@ -37,6 +39,7 @@ class Plane:
     def lose(self, thing: str) -> None:
         """The newest flow run of a thing dies."""
         self.flow_runs.become(self.started(thing)[-1], "CRASHED")
+        self.shop.installation.clock.advance(SOON.total_seconds())
 
     def waiting_in_staging(self) -> Promotion:
         """It waits with its form in a suspended flow run."""
@@ -47,9 +50,10 @@ class Plane:
         self.flow_runs.become(flow_run, "PAUSED")
         return self.shop.look(waiting)
 
-    def run(self) -> Run:
-        found = Run("run-1", PROJECT, "c0ffee", None, self.shop.installation.clock.now(), "ada")
+    def run(self, name: str = "run-1") -> Run:
+        found = Run(name, PROJECT, "c0ffee", None, self.shop.installation.clock.now(), "ada")
         self.shop.connections.operations.save("runs", found.id, PROJECT, found.document())
+        queue_run(self.shop.connections, found, found.requested_at)
         return found
 
     def look(self, run: Run) -> Run:
@@ -94,7 +98,7 @@ def test_nothing_is_started_while_the_lane_is_leased(plane: Plane) -> None:
     assert plane.started(asked.id) == []
 
 
-@pytest.mark.parametrize(("state", "patience"), [("SCHEDULED", LONGEST_START), ("RUNNING", TAKES_LEASE_WITHIN)])
+@pytest.mark.parametrize(("state", "patience"), [("PENDING", LONGEST_START), ("RUNNING", TAKES_LEASE_WITHIN)])
 def test_a_flow_run_that_is_coming_is_waited_for_but_not_for_ever(
     plane: Plane, state: str, patience: timedelta
 ) -> None:
@@ -122,11 +126,11 @@ def test_a_crashed_flow_run_has_a_successor_at_once_which_goes_on(plane: Plane) 
 
 def test_a_start_that_was_made_but_not_remembered_is_not_made_twice(plane: Plane) -> None:
     asked = plane.shop.request(plane.shop.version())
-    saved = plane.shop.connections.operations.save
-    operations = plane.shop.installation.operations
-    operations.save = lambda *_: None  # type: ignore[method-assign]  # it dies between the two
+    queue = plane.shop.installation.queue
+    feed = queue.feed
+    queue.feed = lambda _: None  # type: ignore[method-assign]  # it dies between the two
     plane.tick()
-    operations.save = saved  # type: ignore[method-assign]
+    queue.feed = feed  # type: ignore[method-assign]
     plane.tick()
     assert len(plane.started(asked.id)) == 1
 
@@ -226,6 +230,7 @@ def test_an_approval_completes_although_prefect_has_forgotten_everything(plane: 
     plane.flow_runs._states.clear()
     plane.shop.decide(waiting)
     wake(plane.control, plane.shop.look(waiting))
+    plane.tick()
     assert len(plane.started(waiting.id)) == 2
     run_pass(plane.shop.connections, waiting.id)
     assert plane.shop.look(waiting).phase is Phase.SUCCEEDED
@@ -286,10 +291,10 @@ def test_one_promotions_trouble_does_not_stop_the_others(plane: Plane, caplog: p
     run = plane.run()
     plane.flow_runs.failures = 1
     plane.tick()
-    assert [len(plane.started(one.id)) for one in (first, second, run)] == [0, 1, 1]
-    assert f"dispatching {first.id}: starting promote-release for shop: the server answered 503" in caplog.text
+    assert [len(plane.started(one.id)) for one in (first, second, run)] == [1, 0, 1]
+    assert f"dispatching {second.id}: starting promote-release for shop: the server answered 503" in caplog.text
     plane.tick()
-    assert len(plane.started(first.id)) == 1
+    assert len(plane.started(second.id)) == 1
 
 
 def test_prefect_that_does_not_answer_changes_nothing(plane: Plane, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,7 +345,7 @@ def test_a_run_whose_flow_runs_are_all_lost_is_errored_and_can_be_retried(plane:
 
     again = replace(ended, state=RunState.QUEUED, verified_at=None, attempt=ended.attempt + 1)
     plane.shop.connections.operations.save("runs", run.id, PROJECT, again.document())
-    plane.tick()
+    plane.tick(thorough=True)
     assert len(plane.started(run.id)) == MOST_STARTS + 1
 
 
@@ -350,3 +355,63 @@ def test_a_run_whose_work_is_done_is_not_taken_up(plane: Plane) -> None:
     plane.shop.connections.operations.save("runs", run.id, PROJECT, done.document())
     plane.tick()
     assert plane.started(run.id) == []
+
+
+def test_no_more_runs_are_started_than_there_are_slots_and_the_next_when_one_is_done(plane: Plane) -> None:
+    runs = [plane.run(f"run-{number:02}") for number in range(SLOTS.runs + 2)]
+    plane.tick()
+    plane.tick()
+    assert [len(plane.started(run.id)) for run in runs] == [1] * SLOTS.runs + [0, 0]
+    plane.shop.installation.clock.advance(SOON.total_seconds())
+    done = runs[0].ended(RunState.COMPLETED, "", plane.shop.installation.clock.now())
+    plane.shop.connections.operations.save("runs", done.id, PROJECT, done.document())
+    plane.tick()
+    assert [len(plane.started(run.id)) for run in runs] == [1] * SLOTS.runs + [1, 0]
+
+
+def test_a_process_at_work_keeps_its_slot_as_long_as_its_lease(plane: Plane) -> None:
+    runs = [plane.run(f"run-{number:02}") for number in range(SLOTS.runs + 1)]
+    plane.tick()
+    for run in runs[:-1]:
+        plane.shop.connections.operations.acquire(lease_name(run.id), "a process", timedelta(hours=1))
+        plane.flow_runs.become(plane.started(run.id)[0], "RUNNING")
+    plane.shop.installation.clock.advance(HOLDS_A_SLOT.total_seconds() * 2)
+    plane.tick()
+    assert plane.started(runs[-1].id) == []
+
+
+def test_any_number_of_runs_leaves_room_for_promotions(plane: Plane) -> None:
+    for number in range(SLOTS.runs + 5):
+        plane.run(f"run-{number:02}")
+    plane.tick()
+    asked = plane.shop.request(plane.shop.version())
+    plane.tick()
+    assert len(plane.started(asked.id)) == 1
+
+
+def test_a_flow_run_that_no_worker_takes_up_is_waited_for_and_keeps_nobody_waiting(plane: Plane) -> None:
+    """As in a work pool that is paused."""
+    runs = [plane.run(f"run-{number:02}") for number in range(SLOTS.runs + 1)]
+    plane.tick()
+    plane.shop.installation.clock.advance(3600)
+    plane.tick()
+    assert [len(plane.started(run.id)) for run in runs] == [1] * (SLOTS.runs + 1)
+
+
+def test_a_run_that_was_written_down_but_not_queued_is_found(plane: Plane) -> None:
+    run = Run("run-1", PROJECT, "c0ffee", None, plane.shop.installation.clock.now(), "ada")
+    plane.shop.connections.operations.save("runs", run.id, PROJECT, run.document())
+    plane.tick()
+    assert plane.started(run.id) == []
+    plane.tick(thorough=True)
+    assert len(plane.started(run.id)) == 1
+
+
+def test_what_is_done_leaves_the_queue(plane: Plane) -> None:
+    asked = plane.shop.request(plane.shop.version())
+    plane.tick()
+    run_pass(plane.shop.connections, asked.id)
+    plane.tick()
+    left = [one for one in plane.shop.connections.queue.entries() if one.subject == asked.id]
+    assert left == []
+    assert len(plane.shop.connections.queue.waits(asked.requested_at)) == 1

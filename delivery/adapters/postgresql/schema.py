@@ -1,6 +1,6 @@
 """The tables as queries see them; `migrations` makes them."""
 
-from sqlalchemy import BigInteger, Column, DateTime, Identity, LargeBinary, MetaData, Table, Text
+from sqlalchemy import BigInteger, Column, DateTime, Identity, Integer, LargeBinary, MetaData, SmallInteger, Table, Text
 from sqlalchemy.dialects.postgresql import JSONB
 
 _metadata = MetaData()
@@ -53,4 +53,19 @@ claims = Table(
     Column("flow_run", Text, primary_key=True),
     Column("state", Text, primary_key=True),
     Column("process", JSONB),
+)
+queue = Table(
+    "queue",
+    _metadata,
+    Column("subject", Text, primary_key=True),
+    Column("standing", Text, primary_key=True),
+    Column("project", Text),
+    Column("environment", Text),
+    Column("priority", SmallInteger),
+    Column("asked_at", DateTime(timezone=True)),
+    Column("flow_run", Text),
+    Column("fed_at", DateTime(timezone=True)),
+    Column("begun_at", DateTime(timezone=True)),
+    Column("left_at", DateTime(timezone=True)),
+    Column("starts", Integer),
 )

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ProgrammingError
 from delivery.adapters.postgresql.engine import connected, make_engine, translating
 from delivery.errors import PermanentError
 
-NEWEST = "0002"
+NEWEST = "0003"
 """The last step in `migrations/versions`."""
 
 

@@ -13,10 +13,11 @@ from delivery.promoting.deciding import decide
 from delivery.promoting.stopping import abort, retry
 from delivery.promoting.turn import read_promotion
 from delivery.promotion import Kind
-from shipline.control import dispatcher
 from shipline.control.access import Acting, Caller, Project
 from shipline.control.answers import require
 from shipline.control.control import Control
+from shipline.control.dispatcher import wake
+from shipline.control.feeding import alone
 from shipline.control.promoting import promote, roll_back
 from shipline.control.promotion_documents import promotion_document
 from shipline.control.routes.runs import Reason
@@ -131,5 +132,5 @@ def _after(acting: Control, promotion: str, verdict: Verdict) -> dict[str, JsonV
 
 def _wake(acting: Control, promotion: str) -> None:
     """Best effort: the dispatcher's next look does the same."""
-    with dispatcher.alone(promotion):
-        dispatcher.wake(acting, read_promotion(acting.ports, promotion))
+    with alone(promotion):
+        wake(acting, read_promotion(acting.ports, promotion))

@@ -11,6 +11,7 @@ from delivery.running.work import read_run
 from shipline.control.access import Acting, Caller, Ports, Project
 from shipline.control.answers import require
 from shipline.control.planning import Asked, start_run
+from shipline.control.queueing import queue_run
 from shipline.control.run_documents import run_document
 from shipline.control.run_logs import find_log
 
@@ -77,6 +78,7 @@ def retry(run: str, acting: Acting) -> dict[str, JsonValue]:
     asked = replace(found, state=RunState.QUEUED, problem="", verified_at=None, abort_requested=None)
     again = replace(asked, attempt=found.attempt + 1)
     ports.operations.save("runs", run, found.project, again.document())
+    queue_run(ports, again, ports.clock.now())
     return run_document(acting, again)
 
 
