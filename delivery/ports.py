@@ -310,7 +310,7 @@ class Operations(Protocol):
         ...
 
     def save(self, table: str, key: str, project: str, document: Row) -> None:
-        """Insert or replace a document (tables: `runs`, `steps`, `projects`, `plans`, `flow_runs`)."""
+        """Insert or replace a document (tables: `runs`, `steps`, `projects`, `plans`)."""
         ...
 
     def load(self, table: str, key: str) -> dict[str, JsonValue] | None:
@@ -357,6 +357,10 @@ class Queue(Protocol):
 
     def entries(self) -> list[Queued]:
         """All that have not left, the oldest request first."""
+        ...
+
+    def flow_run(self, subject: str) -> str | None:
+        """The one that was asked last to take it up, also when it has left."""
         ...
 
     def waits(self, since: datetime) -> list[float]:

@@ -112,9 +112,12 @@ class _Told:
     steps: dict[str, str] = field(default_factory=dict)
     promotions: dict[str, str] = field(default_factory=dict)
     logs: dict[str, Log] = field(default_factory=dict)
+    place: int = 1
+    """In the queue: the first place is nothing to talk about."""
 
     def look(self, document: Document) -> None:
         """Tell what is new in the run's document."""
+        self._look_at_place(document.get("queue") or {})
         for step in document["steps"]:
             self._look_at_step(step)
         for promotion in document["promotions"]:
@@ -122,6 +125,11 @@ class _Told:
                 self.promotions[promotion["id"]] = promotion["state"]
                 self.feed.line(f"{promotion['environment']}: {promotion['state']}{_why(promotion)}")
         self.feed.show_steps(document["steps"])
+
+    def _look_at_place(self, queue: Document) -> None:
+        if queue and queue["place"] != self.place:
+            self.place = queue["place"]
+            self.feed.line(f"waits in place {self.place} of {queue['of']}")
 
     def _look_at_step(self, step: Document) -> None:
         name, state = step_id(step), step["state"]

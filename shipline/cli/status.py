@@ -4,10 +4,11 @@ from typing import Annotated
 
 import typer
 
-from shipline.cli.output import Document, moment, short, table
+from shipline.cli.output import Document, duration, moment, short, table
 from shipline.cli.session import Session
 
 _MEGABYTE = 1_000_000
+_MOST_WAITING = 20
 
 
 def status(
@@ -30,9 +31,30 @@ def _render(session: Session, found: Document) -> None:
             session.say(line)
     if found.get("note"):
         session.say(found["note"])
+    if found.get("queue"):
+        _render_queue(session, found["queue"])
     control = found.get("control_plane") or {}
     if control.get("memory_bytes"):
         session.say(f"control plane: {control['memory_bytes'] / _MEGABYTE:.0f} MB")
+
+
+def _render_queue(session: Session, queue: Document) -> None:
+    """What waits for its turn, and how long starts took lately; nothing when there is neither."""
+    waiting = queue["waiting"]
+    if waiting:
+        shown = waiting[:_MOST_WAITING]
+        table(("PLACE", "WAITS", "FOR", "SINCE"), [_place(one) for one in shown])
+        if len(waiting) > len(shown):
+            session.say(f"... and {len(waiting) - len(shown)} more; --json lists all")
+    if queue["started_last_hour"]:
+        half, most = duration(queue["p50_seconds"]), duration(queue["p95_seconds"])
+        started = f"{queue['started_last_hour']} started in the last hour, half within {half}, 95 % within {most}"
+        session.say(f"queue: {queue['all_waiting']} waiting, {queue['all_working']} at work; {started}")
+
+
+def _place(one: Document) -> tuple[object, ...]:
+    what = f"promotion into {one['environment']}" if one["environment"] else "run"
+    return (one["place"], f"{what} {one['id']}", duration(one["waits_seconds"]), moment(one["asked_at"]))
 
 
 def _rows(environment: Document) -> list[tuple[object, ...]]:

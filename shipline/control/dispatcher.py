@@ -18,8 +18,8 @@ from shipline.control.control import Control
 from shipline.control.feeding import ALIVE, STARTING, Scene, alone, feed, is_coming
 from shipline.control.queueing import queue_promotion, queue_run, standing_of
 
-_KEPT = timedelta(days=1)
-"""What has left the queue, for the figures of the last hour."""
+_KEPT = timedelta(days=7)
+"""What has left the queue: for figures, and for the pages of flow runs."""
 
 
 def tick(control: Control, *, thorough: bool) -> None:

@@ -47,8 +47,7 @@ def reasons(connections: Connections, promotion: Promotion) -> tuple[str, ...]:
 
 def url_of(control: Control, promotion: Promotion) -> str | None:
     """The page of the flow run that shows its form, or that worked on it last."""
-    start = control.ports.operations.load("flow_runs", promotion.id)
-    flow_run = promotion.flow_run or (str(start["flow_run"]) if start else None)
+    flow_run = promotion.flow_run or control.ports.queue.flow_run(promotion.id)
     return control.flow_runs.url(flow_run) if flow_run else None
 
 

@@ -10,6 +10,7 @@ from delivery.promotion import Kind, Phase, Promotion
 from delivery.run import Run, RunState
 from shipline.control.control import Control
 from shipline.control.library_notes import note_of_run
+from shipline.control.queue_documents import place_of
 from shipline.control.run_logs import log_documents
 
 _STATES = {
@@ -46,6 +47,7 @@ def run_document(control: Control, run: Run) -> dict[str, JsonValue]:
         "based_on": run.based_on,
         "state": state.value,
         "finished": run.verified_at is not None and state is not RunState.RUNNING,
+        "queue": place_of(connections, run.id) if state is RunState.QUEUED else None,
         "problem": run.problem or _problem(promotions),
         "steps": [_step(one) for one in sorted(steps, key=lambda one: int(str(one.get("place", 0))))],
         "logs": log_documents(connections, run.id),

@@ -93,3 +93,14 @@ def test_what_left_long_ago_is_forgotten_and_what_waits_is_not(queue: Queue) -> 
     queue.leave(RUN)
     queue.forget(later(1))
     assert (queue.entries(), queue.waits(NOON)) == ([replace(waits, begun_at=later(1))], [1.0])
+
+
+def test_the_flow_run_that_was_asked_last_is_known_also_afterwards(queue: Queue) -> None:
+    assert queue.flow_run(RUN.subject) is None
+    for attempt in (1, 2):
+        one = replace(RUN, standing=f"attempt {attempt}")
+        queue.put(one)
+        assert queue.flow_run(RUN.subject) == (None if attempt == 1 else "flow-1")
+        queue.feed(replace(one, flow_run=f"flow-{attempt}", fed_at=later(attempt), starts=1))
+        queue.leave(one)
+    assert queue.flow_run(RUN.subject) == "flow-2"

@@ -13,7 +13,8 @@ from tests.fakes.flow_runs import RecordedFlowRuns
 class Door:
     """Asks the API as somebody with the token."""
 
-    def __init__(self, ports: Connections) -> None:
+    def __init__(self, ports: Connections, token: str = "t") -> None:
+        self._token = token
         self._app = create_app(Control(ports, RecordedFlowRuns()), "t", lambda: {"components": [], "ready": True})
 
     def get(self, path: str, **query: str) -> httpx.Response:
@@ -26,7 +27,7 @@ class Door:
         async def asked() -> httpx.Response:
             transport = httpx.ASGITransport(self._app)
             async with httpx.AsyncClient(transport=transport, base_url="http://test/api/v1") as client:
-                headers = {"Authorization": "Bearer t"}
+                headers = {"Authorization": f"Bearer {self._token}"}
                 return await client.request(method, path, headers=headers, **more)  # type: ignore[arg-type]  # httpx's
 
         return asyncio.run(asked())

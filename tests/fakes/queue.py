@@ -40,6 +40,10 @@ class InMemoryQueue:
         found = [one for key, one in self._entries.items() if key not in self._left]
         return sorted(found, key=lambda one: (one.asked_at, one.subject))
 
+    def flow_run(self, subject: str) -> str | None:
+        asked = [(one.fed_at, one.flow_run) for one in self._entries.values() if one.subject == subject and one.fed_at]
+        return max(asked)[1] if asked else None
+
     def waits(self, since: datetime) -> list[float]:
         return sorted(
             (one.begun_at - one.asked_at).total_seconds()

@@ -151,6 +151,29 @@ def test_status_shows_what_runs_what_waits_and_what_is_held(api: ControlApi, shi
     assert "control plane: 345 MB" in words
 
 
+def test_status_shows_the_queue_and_how_long_starts_took(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/status"] = [{"environments": [], "queue": documents.QUEUE}]
+    words = [" ".join(line.split()) for line in shipline("status").out.splitlines()]
+    assert f"2 promotion into staging {documents.PROMOTION} 1.5 s 2026-03-01T12:00:00Z" in words
+    assert f"7 run {documents.RUN} 1 min 20 s 2026-03-01T11:58:41Z" in words
+    assert "queue: 9 waiting, 4 at work; 31 started in the last hour, half within 0.1 s, 95 % within 0.4 s" in words
+
+
+def test_a_long_queue_is_cut_for_people_and_whole_for_programs(api: ControlApi, shipline: Shipline) -> None:
+    waiting = [{**documents.QUEUE["waiting"][1], "place": place} for place in range(1, 31)]
+    status = {"environments": [], "queue": {**documents.QUEUE, "waiting": waiting}}
+    api.answers["GET /projects/shop/status"] = [status]
+    assert "... and 10 more; --json lists all" in shipline("status").out.splitlines()
+    assert len(shipline("status", "--json").document["queue"]["waiting"]) == 30
+
+
+def test_a_run_that_waits_says_its_place_whenever_that_changes(api: ControlApi, shipline: Shipline) -> None:
+    places = [documents.run("Queued", finished=False, queue={"place": place, "of": 9}) for place in (4, 4, 3, 1)]
+    _run_turns(api, *places, documents.run("Completed"))
+    said = [line for line in shipline("run").out.splitlines() if "place" in line]
+    assert said == ["waits in place 4 of 9", "waits in place 3 of 9", "waits in place 1 of 9"]
+
+
 def test_what_is_no_service_is_told_by_run_status_and_policy(api: ControlApi, shipline: Shipline) -> None:
     note = "nothing is deployed: no service is declared"
     _run_turns(api, documents.run("Completed", note=f"version 1.2.0; {note}"))

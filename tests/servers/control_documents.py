@@ -109,6 +109,31 @@ def approval(identity: str = PROMOTION, environment: str = "staging", at: str = 
     }
 
 
+QUEUE: Document = {
+    "waiting": [
+        {
+            "place": 2,
+            "id": PROMOTION,
+            "project": "shop",
+            "environment": "staging",
+            "asked_at": "2026-03-01T12:00:00.000000Z",
+            "waits_seconds": 1.5,
+        },
+        {
+            "place": 7,
+            "id": RUN,
+            "project": "shop",
+            "environment": None,
+            "asked_at": "2026-03-01T11:58:41.000000Z",
+            "waits_seconds": 80.2,
+        },
+    ],
+    "all_waiting": 9,
+    "all_working": 4,
+    "started_last_hour": 31,
+    "p50_seconds": 0.12,
+    "p95_seconds": 0.41,
+}
 STATUS: Document = {
     "environments": [
         {

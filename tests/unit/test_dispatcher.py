@@ -128,7 +128,7 @@ def test_a_start_that_was_made_but_not_remembered_is_not_made_twice(plane: Plane
     asked = plane.shop.request(plane.shop.version())
     queue = plane.shop.installation.queue
     feed = queue.feed
-    queue.feed = lambda _: None  # type: ignore[method-assign]  # it dies between the two
+    queue.feed = lambda queued: None  # type: ignore[method-assign]  # noqa: ARG005  # it dies between the two
     plane.tick()
     queue.feed = feed  # type: ignore[method-assign]
     plane.tick()

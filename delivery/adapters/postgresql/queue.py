@@ -59,6 +59,11 @@ class PostgresqlQueue:
             rows = connection.execute(query).mappings()
             return [Queued(**{**row, "priority": Priority(row["priority"])}) for row in rows]
 
+    def flow_run(self, subject: str) -> str | None:
+        query = select(_queue.flow_run).where(_queue.subject == subject, _queue.flow_run.is_not(None))
+        with connected(self._engine, f"looking who took up {subject}") as connection:
+            return connection.execute(query.order_by(_queue.fed_at.desc()).limit(1)).scalar_one_or_none()
+
     def waits(self, since: datetime) -> list[float]:
         seconds = func.extract("epoch", _queue.begun_at - _queue.asked_at)
         query = select(seconds).where(_queue.begun_at >= since).order_by(seconds)

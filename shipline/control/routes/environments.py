@@ -19,6 +19,7 @@ from shipline.control.answers import require
 from shipline.control.environment_documents import hold_document, incident_document, status_documents
 from shipline.control.library_notes import note_of_project
 from shipline.control.promotion_documents import approval_document, history_document
+from shipline.control.queue_documents import queue_document
 
 router = APIRouter(tags=["environments"])
 
@@ -50,6 +51,7 @@ def status(request: Request, ports: Ports, project: Project, environment: str | 
         "project": project,
         "environments": status_documents(ports, project, environment),
         "note": note_of_project(ports, project),
+        "queue": queue_document(ports, project),
         "control_plane": {"memory_bytes": memory, "components": health["components"]},
     }
 
