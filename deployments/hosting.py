@@ -15,7 +15,7 @@ import signal
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 from delivery.adapters.processes import ProcessIdentity, alive, identify
 from delivery.errors import DeliveryError
@@ -23,7 +23,7 @@ from delivery.ports import Claim, Operations
 from deployments.flow_processes import until_ended
 from deployments.flow_run_events import flow_run_events
 from deployments.prefect_work import HEARTBEAT_SECONDS, DueFlowRun, PrefectWork
-from deployments.warm_processes import FLOW_RUN_NAME, WarmProcesses
+from deployments.warm_processes import FLOW_RUN_NAME, LONGEST_ORDER, WarmProcesses
 
 _logger = logging.getLogger("shipline.host")
 _LOOK_SECONDS = 5.0
@@ -164,7 +164,7 @@ class Host:
         with _logged(f"flow run {taken.due.flow_run}"):
             try:
                 if taken.process is None and self._warm:
-                    order = json.dumps(asdict(taken.due))
+                    order = await asyncio.to_thread(self._order, taken.due)
                     taken.process = identify(await self._warm.start(FLOW_RUN_NAME, order))
                 if taken.process:
                     await until_ended(taken.process)
@@ -174,6 +174,14 @@ class Host:
                     del self._taken[taken.due.flow_run]
                 self._woken.set()
                 self._changed()
+
+    def _order(self, due: DueFlowRun) -> str:
+        """With all that its process would ask Prefect for, if that is not too much for a message."""
+        deployment = due.document and due.document.get("deployment_id")
+        entrypoint = self._prefect.entrypoint(str(deployment)) if deployment else None
+        order = json.dumps(asdict(replace(due, entrypoint=entrypoint)))
+        short = len(order.encode()) < LONGEST_ORDER
+        return order if short else json.dumps(asdict(replace(due, document=None, entrypoint=entrypoint)))
 
     async def _settle(self, taken: _Taken) -> None:
         """Tell Prefect of a flow run whose process has ended before it was done.

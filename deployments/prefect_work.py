@@ -1,7 +1,9 @@
 """What a host asks Prefect's server, and tells it: which flow runs are due, which were lost, that a worker lives."""
 
+import math
+import time
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +17,8 @@ _MOST_DUE = 200
 """Rows of one look: the oldest ones, so that the next look finds what is left."""
 _SOON = timedelta(seconds=0.3)
 HEARTBEAT_SECONDS = 30
+_ENTRYPOINT_SECONDS = 10.0
+"""For which it is remembered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +29,15 @@ class DueFlowRun:
     state: str
     """The id of that state: a flow run that is resumed or tried again has another one."""
     pool: str
+    document: Mapping[str, Any] | None = field(default=None, compare=False)
+    """All that Prefect says of it; None when that is not at hand: whoever executes it asks."""
+    entrypoint: str | None = field(default=None, compare=False)
+    """Of its flow, by the Prefect deployment."""
 
 
 def read_due(row: Mapping[str, Any]) -> DueFlowRun:
     """From Prefect's document of a flow run."""
-    return DueFlowRun(str(row["id"]), str(row["state_id"]), str(row["work_pool_name"]))
+    return DueFlowRun(str(row["id"]), str(row["state_id"]), str(row["work_pool_name"]), row)
 
 
 class PrefectWork:
@@ -38,6 +46,7 @@ class PrefectWork:
     def __init__(self, rest: PrefectRest, pool: str | None = None) -> None:
         """Of every pool of our type, or of one."""
         self.rest = rest
+        self._entrypoints: dict[str, tuple[str, float]] = {}
         self._pools: dict[str, JsonValue] = {"type": {"any_": [WORK_POOL_TYPE]}}
         if pool:
             self._pools["name"] = {"any_": [pool]}
@@ -56,6 +65,14 @@ class PrefectWork:
             "limit": _MOST_DUE,
         }
         return [read_due(row) for row in self.rest.ask("POST", "/flow_runs/filter", wanted)]
+
+    def entrypoint(self, deployment: str) -> str:
+        """Of a Prefect deployment, which may be placed anew now and then."""
+        known, at = self._entrypoints.get(deployment, ("", -math.inf))
+        if time.monotonic() - at > _ENTRYPOINT_SECONDS:
+            known, at = str(self.rest.ask("GET", f"/deployments/{deployment}")["entrypoint"]), time.monotonic()
+            self._entrypoints[deployment] = (known, at)
+        return known
 
     def cancelled(self, flow_runs: Collection[str]) -> list[str]:
         """Which of them somebody has cancelled."""

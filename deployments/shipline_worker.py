@@ -87,5 +87,6 @@ class ShiplineWorker(BaseWorker[ShiplineConfiguration, ShiplineVariables, Shipli
         """
         due = [one.flow_run for one in flow_run_response]
         for flow_run in due:
-            self._host.take_up(DueFlowRun(str(flow_run.id), str(flow_run.state_id), self._work_pool_name))
+            document = flow_run.model_dump(mode="json")
+            self._host.take_up(DueFlowRun(str(flow_run.id), str(flow_run.state_id), self._work_pool_name, document))
         return due

@@ -28,6 +28,8 @@ COMPONENT_NAME = "shipline-server"
 The latter two are also the kinds of orders.
 """
 _LONGEST_MESSAGE = 64 * 1024
+LONGEST_ORDER = _LONGEST_MESSAGE // 4
+"""In bytes; more may not fit into a message, in which it stands with every quote escaped."""
 _READY = -1
 """The number of the first message: everything is imported."""
 _FORK_SECONDS = 20.0

@@ -16,7 +16,10 @@ from deployments.flow_run import execute, prepared
 from deployments.forked_component import become
 from deployments.warm_processes import COMPONENT_NAME, FLOW_RUN_NAME, take_orders
 
-_IMPORTED_LATE = ("prefect.task_engine", "fastapi.encoders", "rich._emoji_codes", "encodings.idna")
+_IMPORTED_LATE = (
+    *("prefect.task_engine", "prefect.utilities.visualization"),
+    *("fastapi.encoders", "rich._emoji_codes", "encodings.idna"),
+)
 """What Prefect and its libraries import in the middle of a flow run: 0.4 s each time."""
 
 if __name__ == "__main__":

@@ -32,7 +32,7 @@ async def build_release(run: str) -> State[None]:
     work.built.extend(built)
     if built:
         await report_artifacts(work, built)
-    return Completed(message=release.digest if release else "no services: nothing to release")
+    return Completed(message=release.digest if release else "")
 
 
 @step("build", run_name="build {service}")

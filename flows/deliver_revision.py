@@ -15,7 +15,7 @@ from delivery.adapters.embedded import connected_here
 from delivery.errors import DeliveryError, StaleFenceError
 from delivery.leases import kept
 from delivery.run import Run, RunState
-from delivery.running.releasing import ended_by, finish, make_release, request_first
+from delivery.running.releasing import ended_by, finish, make_release, record, request_first
 from delivery.running.steps import verdict
 from delivery.running.work import LEASE, RunWork, take_run
 from flows.build_release import build_release
@@ -48,15 +48,23 @@ async def deliver(work: RunWork) -> Run:
         await test_revision(work.run.id, return_state=True)
         state, problem = verdict(work.plan.steps, work.results)
         if state is RunState.COMPLETED and not work.run.partial:
-            await build_release(work.run.id)
-            await asyncio.to_thread(request_promotions, work)
+            await release(work)
     except (DeliveryError, OSError) as error:
         state, problem = ended_by(error, cancelled=work.cancelled.is_set())
     return await asyncio.to_thread(finish, work, state, problem)
 
 
+async def release(work: RunWork) -> None:
+    """Build what the services need and ask for promotions; a revision without services is only told of."""
+    if work.plan.services:
+        await build_release(work.run.id)
+        await asyncio.to_thread(request_promotions, work)
+    else:
+        await asyncio.to_thread(record, work, None)
+
+
 def request_promotions(work: RunWork) -> None:
     """Ask for the environments that nothing comes before."""
-    release = make_release(work, work.built)
-    if release:
-        request_first(work, release)
+    made = make_release(work, work.built)
+    if made:
+        request_first(work, made)
