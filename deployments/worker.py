@@ -12,6 +12,7 @@ from socket import socket
 import flows.deliver_revision
 import flows.promote_release
 import flows.report_dora  # noqa: F401
+from delivery.adapters.step_supervisors import SUPERVISORS
 from deployments.flow_run import execute, prepared
 from deployments.forked_component import become
 from deployments.warm_processes import COMPONENT_NAME, FLOW_RUN_NAME, take_orders
@@ -25,5 +26,6 @@ _IMPORTED_LATE = (
 if __name__ == "__main__":
     for module in _IMPORTED_LATE:
         import_module(module)
+    SUPERVISORS.warm_up()
     with prepared():
         take_orders(socket(fileno=int(sys.argv[1])), {FLOW_RUN_NAME: execute, COMPONENT_NAME: become})

@@ -9,10 +9,7 @@ import contextlib
 import errno
 import json
 import os
-import select
 import signal
-import subprocess
-import sys
 import time
 import uuid
 from collections.abc import Callable, Iterator
@@ -22,7 +19,7 @@ from threading import Event
 
 import psutil
 
-from delivery.adapters import step_supervisor
+from delivery.adapters.step_supervisors import SUPERVISORS, Supervisor, readable
 from delivery.errors import TransientError
 from delivery.runner import Ending, Exit, ProcessSpec
 
@@ -67,57 +64,29 @@ class ProcessRunner:
         kept = _Kept(output, spec.maximum_output_bytes)
         with _supervised(spec, mark) as supervisor:
             wanted = _follow(supervisor, kept, cancelled, started + spec.timeout_seconds, spec.stop_grace_seconds)
-            report = supervisor.report()
-            if report is None:
+            told = supervisor.report()
+            if told is None:
                 end_marked(mark)
             _drain(supervisor.output, kept)
         seconds = time.monotonic() - started
-        return _exit(spec, report, wanted, kept, seconds)
-
-
-@dataclass(frozen=True, slots=True)
-class _Supervisor:
-    process: subprocess.Popen[bytes]
-    lifeline: int
-    output: int
-    status: int
-
-    def stop(self) -> None:
-        with contextlib.suppress(BrokenPipeError):
-            os.write(self.lifeline, b"!")
-
-    def report(self) -> dict[str, object] | None:
-        """What it said of the end; None when it was killed before it could."""
-        told = b""
-        if _readable([self.status], 0):
-            told = os.read(self.status, _CHUNK_BYTES)
-        return json.loads(told) if told else None
+        return _exit(spec, json.loads(told) if told else None, wanted, kept, seconds)
 
 
 @contextlib.contextmanager
-def _supervised(spec: ProcessSpec, mark: str) -> Iterator[_Supervisor]:
+def _supervised(spec: ProcessSpec, mark: str) -> Iterator[Supervisor]:
     """A supervisor at work; it and all that it started are gone when this ends."""
     output_read, output_write = os.pipe()
     status_read, status_write = os.pipe()
     lifeline_read, lifeline_write = os.pipe()
     try:
         try:
-            process = subprocess.Popen(
-                [sys.executable, "-I", "-S", step_supervisor.__file__, str(status_write)],
-                stdin=lifeline_read,
-                stdout=output_write,
-                stderr=subprocess.STDOUT,
-                pass_fds=[status_write],
-                env={MARK: mark},
-                cwd="/",
-                start_new_session=True,
-            )
+            SUPERVISORS.start(lifeline_read, output_write, status_write)
         except OSError as error:
             raise TransientError(f"starting a process: {error.strerror}") from error
         finally:
             for descriptor in (output_write, status_write, lifeline_read):
                 os.close(descriptor)
-        supervisor = _Supervisor(process, lifeline_write, output_read, status_read)
+        supervisor = Supervisor(lifeline_write, output_read, status_read)
         try:
             _send(lifeline_write, spec, mark)
             yield supervisor
@@ -141,17 +110,14 @@ def _send(lifeline: int, spec: ProcessSpec, mark: str) -> None:
             line = line[os.write(lifeline, line) :]
 
 
-def _end(supervisor: _Supervisor, grace_seconds: float, mark: str) -> None:
+def _end(supervisor: Supervisor, grace_seconds: float, mark: str) -> None:
     """Whatever happened: stop it, and sweep up after a supervisor that did not end by itself."""
     supervisor.stop()
-    try:
-        clean = supervisor.process.wait(grace_seconds + _SUPERVISOR_SECONDS) == 0
-    except subprocess.TimeoutExpired:
-        supervisor.process.kill()
-        supervisor.process.wait()
-        clean = False
-    if not clean:
+    if not supervisor.ends(grace_seconds + _SUPERVISOR_SECONDS):
+        supervisor.kill()
+    if supervisor.report() is None:
         end_marked(mark)
+    supervisor.close()
 
 
 def end_marked(mark: str) -> None:
@@ -175,13 +141,13 @@ def _marked(mark: str) -> list[psutil.Process]:
 
 
 def _follow(
-    supervisor: _Supervisor, kept: _Kept, cancelled: Event, deadline: float, grace_seconds: float
+    supervisor: Supervisor, kept: _Kept, cancelled: Event, deadline: float, grace_seconds: float
 ) -> Ending | None:
     """Pass output on until the end; the ending that Shipline asked for, if it did."""
     wanted: Ending | None = None
     watched = [supervisor.status, supervisor.output]
     while True:
-        ready = _readable(watched, _LOOK_SECONDS)
+        ready = readable(watched, _LOOK_SECONDS)
         if supervisor.output in ready:
             chunk = os.read(supervisor.output, _CHUNK_BYTES)
             kept.take(chunk)
@@ -193,16 +159,8 @@ def _follow(
             supervisor.stop()
             deadline = time.monotonic() + grace_seconds + _SUPERVISOR_SECONDS
         elif wanted and time.monotonic() > deadline:
-            supervisor.process.kill()  # stopped or stuck; its processes are found by their mark
+            supervisor.kill()  # stopped or stuck; its processes are found by their mark
             return wanted
-
-
-def _readable(descriptors: list[int], seconds: float) -> set[int]:
-    """Those with something to read, or at their end; `select` would stop at descriptor 1023."""
-    poll = select.poll()
-    for descriptor in descriptors:
-        poll.register(descriptor, select.POLLIN)
-    return {descriptor for descriptor, _ in poll.poll(seconds * 1000)}
 
 
 def _unwanted(cancelled: Event, deadline: float) -> Ending | None:
@@ -213,7 +171,7 @@ def _unwanted(cancelled: Event, deadline: float) -> Ending | None:
 
 def _drain(output: int, kept: _Kept) -> None:
     deadline = time.monotonic() + _DRAIN_SECONDS
-    while (left := deadline - time.monotonic()) > 0 and _readable([output], left):
+    while (left := deadline - time.monotonic()) > 0 and readable([output], left):
         chunk = os.read(output, _CHUNK_BYTES)
         if not chunk:
             return

@@ -1,13 +1,15 @@
-"""The process between Shipline and a step's command: it lets nothing of the step outlive it.
+"""The processes between Shipline and a step's command: they let nothing of the step outlive it.
 
 Started as a script with `python -I -S`, standard library only, because it must be up in milliseconds.
-Standard input carries one line of JSON (the command), then stays open: a byte, or its end because
-Shipline died, means stop. Standard output is the command's output. One line of JSON about the end is
-written to the descriptor named in the arguments.
+That process forks a supervisor for each command that is asked for over the socket named in its
+arguments, and ends with whoever holds the other end. With a request come three descriptors: the
+supervisor's standard input carries one line of JSON (the command), then stays open: a byte, or its end
+because Shipline died, means stop. Its standard output is the command's. To the third it writes its own
+process id, and at the end one line of JSON about that.
 
-It is a process of its own because both guarantees need one. As subreaper it becomes the parent of
-every descendant that leaves its process group or session, so that a walk down the process tree finds
-them all; and the end of a pipe is seen whichever thread, or way, Shipline died by (PR_SET_PDEATHSIG
+A supervisor is a process of its own because both guarantees need one. As subreaper it becomes the
+parent of every descendant that leaves its process group or session, so that a walk down the process tree
+finds them all; and the end of a pipe is seen whichever thread, or way, Shipline died by (PR_SET_PDEATHSIG
 fires when the *thread* that started the child ends, and steps are started from short-lived threads).
 """
 
@@ -17,15 +19,48 @@ import json
 import os
 import select
 import signal
+import socket
 import sys
 import time
-from typing import Any
+from typing import Any, NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_SECONDS = 0.02
 _KILL_SECONDS = 5.0
 """How long to go on killing; what is still there then is beyond a signal's reach."""
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+
+def serve(requests: socket.socket) -> NoReturn:
+    """Fork a supervisor for every request, until nobody is left who could ask and all are done."""
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever asked hears of the end from the supervisor itself
+    for harmless in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(harmless, signal.SIG_IGN)
+    while True:
+        message, descriptors, _, _ = socket.recv_fds(requests, 1, 3)
+        if not message:
+            with contextlib.suppress(ChildProcessError):
+                os.wait()  # for all of them, since their signal is ignored
+            os._exit(0)
+        if os.fork() == 0:
+            requests.close()
+            _supervise(*descriptors)
+        for descriptor in descriptors:
+            os.close(descriptor)
+
+
+def _supervise(lifeline: int, output: int, status: int) -> NoReturn:
+    """In the forked process: be a session of its own, with the pipes where `main` expects them."""
+    os.setsid()
+    for descriptor, place in ((lifeline, 0), (output, 1), (output, 2)):
+        os.dup2(descriptor, place)
+    os.close(lifeline)
+    os.close(output)
+    with contextlib.suppress(BrokenPipeError):
+        os.write(status, f"{os.getpid()}\n".encode())
+        main(status)
+    os._exit(0)
 
 
 def main(status: int) -> None:
@@ -49,7 +84,7 @@ def main(status: int) -> None:
 
 
 def _prctl(option: int, value: int) -> None:
-    ctypes.CDLL(None, use_errno=True).prctl(option, value, 0, 0, 0)
+    _LIBC.prctl(option, value, 0, 0, 0)
 
 
 def _wake_on_child() -> int:
@@ -57,8 +92,6 @@ def _wake_on_child() -> int:
     readable, writable = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
     signal.set_wakeup_fd(writable, warn_on_full_buffer=False)
     signal.signal(signal.SIGCHLD, lambda _signal, _frame: None)
-    for harmless in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(harmless, signal.SIG_IGN)
     return readable
 
 
@@ -68,7 +101,7 @@ def _read_line(descriptor: int) -> bytes:
     while not line.endswith(b"\n"):
         chunk = os.read(descriptor, 65536)
         if not chunk:
-            sys.exit(0)  # Shipline died before it asked for anything
+            os._exit(0)  # Shipline died before it asked for anything
         line += chunk
     return bytes(line)
 
@@ -174,4 +207,4 @@ def _parent(process: str) -> int | None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    serve(socket.socket(fileno=int(sys.argv[1])))

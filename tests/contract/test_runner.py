@@ -220,6 +220,27 @@ def test_killing_the_supervisor_loses_the_step_and_leaves_nothing(
     assert marked() == []
 
 
+def test_losing_what_forks_supervisors_costs_no_step(real: Run) -> None:
+    assert real("echo one")[1] == b"one\n"
+    forking = [one for one in psutil.Process().children() if any("step_supervisor" in word for word in one.cmdline())]
+    for one in forking:
+        one.kill()
+    psutil.wait_procs(forking, 10)
+    assert forking
+    assert real("echo two")[1] == b"two\n"
+
+
+def test_a_step_that_runs_goes_on_when_what_forked_its_supervisor_is_lost(real: Run, tmp_path: Path) -> None:
+    real("true")
+    (forking,) = (one for one in psutil.Process().children() if any("step_supervisor" in w for w in one.cmdline()))
+    running = threading.Thread(target=lambda: real(f"sleep 1; echo done > {tmp_path}/mark"))
+    running.start()
+    time.sleep(0.3)
+    forking.kill()
+    running.join(20)
+    assert (tmp_path / "mark").read_text() == "done\n"
+
+
 def test_output_that_cannot_be_kept_ends_the_step(tmp_path: Path, marked: Callable[[], list[int]]) -> None:
     def full(_chunk: bytes) -> None:
         raise OSError(28, "No space left on device")

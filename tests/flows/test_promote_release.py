@@ -55,9 +55,7 @@ class Conveyor:
 
     def flow_run(self, promotion: Promotion) -> str:
         """The one that was started for it last."""
-        start = self.shop.connections.operations.load("flow_runs", promotion.id)
-        assert start is not None
-        return str(start["flow_run"])
+        return str(self.shop.connections.queue.flow_run(promotion.id))
 
     def work(self, promotion: Promotion) -> State[Any] | None:
         """Start what is to be started and run the pass; None when it was suspended."""
