@@ -14,7 +14,7 @@ from delivery.config import Configuration
 from delivery.connections import Connections
 from delivery.errors import NotFoundError, StaleFenceError
 from delivery.plan import Plan
-from delivery.ports import Lease
+from delivery.ports import Lease, SourceRepository
 from delivery.promoting.candidates import configuration_at
 from delivery.run import ENDED, BuiltService, Run, RunState, lease_name
 from delivery.step import StepResult
@@ -31,6 +31,8 @@ class RunWork:
     plan: Plan
     configuration: Configuration
     lease: Lease
+    source: SourceRepository
+    """Kept, since it knows what it has checked out before."""
     cancelled: Event = field(default_factory=Event)
     results: dict[str, StepResult] = field(default_factory=dict)
     """By the id of the planned step, as they come."""
@@ -73,7 +75,7 @@ class RunWork:
         with tempfile.TemporaryDirectory(prefix=".old-", dir=folder.parent, ignore_cleanup_errors=True) as old:
             folder.rename(Path(old) / folder.name)
             folder.mkdir()
-        self.connections.source(self.run.project).checkout(self.run.revision, folder)
+        self.source.checkout(self.run.revision, folder)
 
 
 def take_run(connections: Connections, run: str, flow_run: str | None) -> RunWork | None:
@@ -94,7 +96,7 @@ def take_run(connections: Connections, run: str, flow_run: str | None) -> RunWor
     connections.queue.begin(run, now)
     plan = Plan.from_json((connections.operations.load("plans", run) or {}).get("plan"))
     configuration = configuration_at(connections, found.project, found.revision)
-    return RunWork(connections, begun, plan, configuration, lease)
+    return RunWork(connections, begun, plan, configuration, lease, connections.source(found.project))
 
 
 def read_run(connections: Connections, run: str) -> Run:

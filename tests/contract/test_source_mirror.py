@@ -468,6 +468,23 @@ def test_a_snapshot_of_a_subfolder_is_of_the_whole_tree(repository: Repository, 
 # Checkouts and submodules
 
 
+def test_a_second_checkout_of_a_revision_is_like_the_first(
+    repository: Repository, mirror: SourceMirror, tmp_path: Path
+) -> None:
+    mirror.fetch(repository.folder)
+    source = mirror.repository()
+    first, second = tmp_path / "first", tmp_path / "second"
+    source.checkout(repository.ids["second"], first)
+    (first / "a.txt").write_text("changed by a step")
+    source.checkout(repository.ids["second"], second)
+    assert (second / "a.txt").read_text() == "1\n"
+    for question in (("rev-parse", "HEAD"), ("describe", "--tags"), ("remote", "get-url", "origin")):
+        assert run_git(second, *question) == run_git(first, *question)
+    assert run_git(second, "status", "--porcelain") == ""
+    run_git(second, "commit", "--allow-empty", "--quiet", "-m", "of its own")
+    assert run_git(first, "rev-parse", "HEAD") == repository.ids["second"]
+
+
 def test_a_checkout_has_a_repository_of_its_own_and_leaves_nothing_behind(
     repository: Repository, mirror: SourceMirror, tmp_path: Path
 ) -> None:

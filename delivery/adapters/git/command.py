@@ -94,8 +94,9 @@ class GitFolder:
     def _execute(
         self, arguments: tuple[str, ...], environment: Mapping[str, str], deadline_seconds: float
     ) -> tuple[int, bytes, str]:
-        cleared = [word for name in _INHERITED if name not in environment for word in ("-u", name)]
-        command = ["env", *cleared, "git", "-C", str(self.folder), *_CONFIGURED, *arguments]
+        inherited = [name for name in _INHERITED if name in os.environ and name not in environment]
+        cleared = ["env", *(word for name in inherited for word in ("-u", name))] if inherited else []
+        command = [*cleared, "git", "-C", str(self.folder), *_CONFIGURED, *arguments]
         status, output, message = Git(self.folder).execute(
             command,
             with_extended_output=True,

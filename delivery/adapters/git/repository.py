@@ -7,7 +7,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from delivery.adapters.git import reading
-from delivery.adapters.git.checkout import check_out
+from delivery.adapters.git.checkout import Kept, check_out, check_out_again
 from delivery.adapters.git.command import GitFolder
 from delivery.adapters.git.failures import checked_name
 from delivery.artifact import Digest
@@ -30,6 +30,7 @@ class GitRepository:
         self._folder = folder
         self._git = GitFolder(folder, personal)
         self._tree_of: Callable[[str], tuple[reading.TreeEntry, ...]] = lru_cache(maxsize=8)(self._read_tree)
+        self._checked_out: dict[str, Kept] = {}
 
     def resolve(self, name: str) -> Revision:
         checked_name(name)
@@ -99,7 +100,14 @@ class GitRepository:
         return tuple((name, peeled or commit) for name, commit, peeled in tags)
 
     def checkout(self, revision: str, folder: Path) -> None:
-        check_out(self._folder, revision, folder, [one for one in self._entries(revision) if one.submodule])
+        kept = self._checked_out.get(revision)
+        if kept:
+            check_out_again(revision, folder, kept)
+            return
+        submodules = [one for one in self._entries(revision) if one.submodule]
+        made = check_out(self._folder, revision, folder, submodules)
+        if made and _FULL_ID.fullmatch(revision):
+            self._checked_out[revision] = made
 
     def _entries(self, revision: str) -> tuple[reading.TreeEntry, ...]:
         """Of a full commit from memory; a name may mean another commit tomorrow."""
