@@ -14,8 +14,8 @@ from delivery.adapters.git.location import is_url
 from delivery.adapters.git.reading import TreeEntry
 from delivery.errors import DeliveryError, PermanentError
 
-Kept = Mapping[Path, bytes]
-"""The files of a checkout's `.git`, by their path in it."""
+Kept = Mapping[Path, bytes | None]
+"""The files of a checkout's `.git`, by their path in it; None for a folder, which git wants even when empty."""
 
 
 def check_out(mirror: Path, revision: str, folder: Path, submodules: Sequence[TreeEntry]) -> Kept | None:
@@ -36,17 +36,20 @@ def check_out(mirror: Path, revision: str, folder: Path, submodules: Sequence[Tr
     for submodule in submodules:
         _check_out_submodule(doing, folder, origin, submodule)
     inside = folder / ".git"
-    return None if submodules else {one.relative_to(inside): one.read_bytes() for one in _files(inside)}
+    return None if submodules else {one.relative_to(inside): _content(one) for one in sorted(inside.rglob("*"))}
 
 
 def check_out_again(revision: str, folder: Path, kept: Kept) -> None:
     """Fill another empty folder with the same."""
     doing = f"checking out {revision}"
     _require_empty(doing, folder)
+    (folder / ".git").mkdir(parents=True)
     for path, content in kept.items():
         place = folder / ".git" / path
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.write_bytes(content)
+        if content is None:
+            place.mkdir(parents=True)
+        else:
+            place.write_bytes(content)
     GitFolder(folder).output(doing, "checkout", "--quiet", "--force")
 
 
@@ -55,8 +58,8 @@ def _require_empty(doing: str, folder: Path) -> None:
         raise PermanentError(f"{doing}: the folder {folder} is not empty", hint="give an empty folder")
 
 
-def _files(folder: Path) -> list[Path]:
-    return [one for one in folder.rglob("*") if one.is_file()]
+def _content(path: Path) -> bytes | None:
+    return None if path.is_dir() else path.read_bytes()
 
 
 def _check_out_submodule(doing: str, folder: Path, origin: str, submodule: TreeEntry) -> None:
