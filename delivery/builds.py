@@ -1,5 +1,6 @@
 """What builds have made: the `artifacts` projection of one project, read as artifacts."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Literal, cast
 
@@ -18,6 +19,11 @@ class LedgerBuilds:
         """The artifact that this key already has."""
         rows = self.ledger.rows("artifacts", limit=1, project=self.project, build_key=build_key)
         return _artifact(rows[0]) if rows else None
+
+    def by_keys(self, build_keys: Collection[Digest]) -> dict[Digest, Artifact]:
+        """The artifacts that these keys already have."""
+        rows = self.ledger.rows("artifacts", project=self.project, build_key=list(build_keys)) if build_keys else []
+        return {artifact.build_key: artifact for artifact in map(_artifact, reversed(rows))}
 
 
 def _artifact(row: Row) -> Artifact:

@@ -251,8 +251,8 @@ class Configuration(Section):
     default_branch: str = "main"
     pipeline_paths: list[Glob] = ["shipline.yaml"]
     """A change of these reaches everything."""
-    services: dict[Name, Service] = Field(default={}, max_length=200)
-    libraries: dict[Name, Library] = Field(default={}, max_length=200)
+    services: dict[Name, Service] = Field(default={}, max_length=1000)
+    libraries: dict[Name, Library] = Field(default={}, max_length=1000)
     steps: dict[Name, Step] = Field(default={}, max_length=300)
     fixtures: dict[Name, Fixture] = Field(default={}, max_length=50)
     smoke: dict[Name, Smoke] = Field(default={}, max_length=50)

@@ -5,12 +5,13 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from functools import cache
-from itertools import combinations, islice, takewhile
+from itertools import islice, takewhile
 
 from delivery.config import Configuration
 from delivery.config_findings import Finding
 from delivery.errors import Problem
-from delivery.paths import anchored, matching
+from delivery.path_index import PathIndex
+from delivery.paths import anchored
 
 _MOST_OVERLAPS = 50
 _MOST_WORK = 400_000
@@ -85,16 +86,30 @@ def _overlap(configuration: Configuration, one: str, other: str, theirs: Parts, 
 
 
 def overlaps(configuration: Configuration, paths: Sequence[str]) -> list[Problem]:
-    """Pairs of services that both have one of these files; a problem per pair, with the first such file."""
-    owned = {name: set(matching(service.paths, paths)) for name, service in configuration.services.items()}
+    """Pairs of services that both have one of these files, at most fifty: a problem each, with the first such file."""
+    index, names = PathIndex(paths), list(configuration.services)
+    owned = [set(index.places(service.paths)) for service in configuration.services.values()]
     found = []
-    for (one, first), (other, second) in combinations(owned.items(), 2):
-        shared = sorted(first & second)
-        if shared:
-            more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
-            message = f"services {one} and {other} overlap: both have {shared[0]}{more}"
-            found.append(Problem(message, "give shared code to a library that both depend on"))
+    for one, other in _sharing(owned):
+        shared = sorted(paths[place] for place in owned[one] & owned[other])
+        more = f" and {len(shared) - 1} more" if len(shared) > 1 else ""
+        message = f"services {names[one]} and {names[other]} overlap: both have {shared[0]}{more}"
+        found.append(Problem(message, "give shared code to a library that both depend on"))
     return found
+
+
+def _sharing(owned: Sequence[set[int]]) -> list[tuple[int, int]]:
+    """At most fifty pairs that have something in common, found in one pass over what all have."""
+    owners: dict[int, list[int]] = defaultdict(list)
+    pairs: set[tuple[int, int]] = set()
+    for number, places in enumerate(owned):
+        for place in places:
+            if earlier := owners[place]:
+                pairs.update((one, number) for one in earlier)
+            earlier.append(number)
+            if len(pairs) >= _MOST_OVERLAPS:
+                return sorted(pairs)[:_MOST_OVERLAPS]
+    return sorted(pairs)
 
 
 def can_meet(one: str, other: str) -> bool:

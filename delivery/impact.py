@@ -4,7 +4,6 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 from delivery.config import Configuration, Library, Service
-from delivery.paths import matching
 from delivery.source import ChangeSet
 
 ALL = "all"
@@ -24,8 +23,7 @@ def impacts(
 ) -> dict[str, Impact]:
     """The impact on every service and library, by name."""
     everything = reason_for_everything(configuration, changes)
-    paths = changed_paths(changes)
-    own = {name: matching(own_paths(part), paths) for name, part in parts_of(configuration).items()}
+    own = {name: changes.touched.matching(own_paths(part)) for name, part in parts_of(configuration).items()}
     return {name: _impact(configuration, changes, name, own, everything, forced) for name in own}
 
 
@@ -33,7 +31,7 @@ def reason_for_everything(configuration: Configuration, changes: ChangeSet) -> s
     """Why all services and steps count as reached, if they do."""
     if changes.base is None:
         return changes.base_because
-    if pipeline := matching(configuration.pipeline_paths, changed_paths(changes)):
+    if pipeline := changes.touched.matching(configuration.pipeline_paths):
         return f"the pipeline changed: {shown(pipeline)}"
     return None
 
@@ -71,11 +69,6 @@ def reaching_paths(configuration: Configuration, name: str) -> tuple[str, ...]:
     """The patterns of a part and of all that it depends on: a change there reaches it."""
     parts = parts_of(configuration)
     return tuple(path for one in (name, *dependencies(configuration, name)) for path in own_paths(parts[one]))
-
-
-def changed_paths(changes: ChangeSet) -> tuple[str, ...]:
-    """Every path that a change touches: a renamed file counts where it was and where it is."""
-    return tuple(path for one in changes.changes for path in (one.old_path, one.path) if path is not None)
 
 
 def shown(paths: Sequence[str]) -> str:

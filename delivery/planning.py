@@ -1,6 +1,7 @@
 """Planning: facts are gathered through ports first, then the plan is decided from them."""
 
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from delivery.artifact import Digest
@@ -64,10 +65,11 @@ def make_plan(request: PlanRequest, surroundings: Surroundings) -> Plan:
     configuration = request.configuration
     check_wishes(configuration, request.wishes)
     nodes = step_graph(configuration)
-    changes = _changes(request, surroundings.source)
-    keys = keys_of(configuration, nodes, _facts(request, nodes, surroundings))
-    version = version_of(request.revision, surroundings.source)
-    return decide_plan(request, changes, nodes, keys, _known(keys, surroundings), version)
+    with ThreadPoolExecutor(1) as beside:  # the source's own processes answer this while we ask the rest
+        version = beside.submit(version_of, request.revision, surroundings.source)
+        changes = _changes(request, surroundings.source)
+        keys = keys_of(configuration, nodes, _facts(request, nodes, surroundings))
+        return decide_plan(request, changes, nodes, keys, _known(keys, surroundings), version.result())
 
 
 def decide_plan(
@@ -143,8 +145,8 @@ def _facts(request: PlanRequest, nodes: Sequence[Node], surroundings: Surroundin
 
 
 def _known(keys: Keys, surroundings: Surroundings) -> Known:
-    artifacts = {key: surroundings.builds.by_key(key) for key in keys.builds.values()}
+    artifacts = surroundings.builds.by_keys(set(keys.builds.values()))
     return Known(
         succeeded=frozenset(key for key in set(keys.steps.values()) if surroundings.cache.lookup(key) is not None),
-        artifacts={key: artifact.digest for key, artifact in artifacts.items() if artifact},
+        artifacts={key: artifact.digest for key, artifact in artifacts.items()},
     )

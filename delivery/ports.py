@@ -5,7 +5,7 @@ did not answer and `PermanentError` when it said no. Each port has one fake in `
 passes the same contract test as the real adapters.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -60,6 +60,10 @@ class SourceRepository(Protocol):
 
     def count(self, base: str | None, head: str) -> int:
         """How many commits `commits` without paths would give."""
+        ...
+
+    def files(self, revision: str) -> Sequence[str]:
+        """Every path, submodules and symbolic links included, sorted as git does."""
         ...
 
     def tree_digest(self, revision: str, patterns: Sequence[str]) -> Digest:
@@ -413,4 +417,8 @@ class Builds(Protocol):
 
     def by_key(self, build_key: Digest) -> Artifact | None:
         """The artifact that this key already has."""
+        ...
+
+    def by_keys(self, build_keys: Collection[Digest]) -> Mapping[Digest, Artifact]:
+        """The artifacts that these keys already have, in one question."""
         ...

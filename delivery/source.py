@@ -3,6 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cached_property
+
+from delivery.path_index import PathIndex
 
 
 class ChangeKind(StrEnum):
@@ -25,7 +28,7 @@ class Change:
     submodule: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class ChangeSet:
     """The changes between a base and a revision, and why that base was taken.
 
@@ -36,6 +39,11 @@ class ChangeSet:
     base_because: str
     head: str
     changes: tuple[Change, ...]
+
+    @cached_property
+    def touched(self) -> PathIndex:
+        """Every path that a change touches: a renamed file counts where it was and where it is."""
+        return PathIndex([path for one in self.changes for path in (one.old_path, one.path) if path is not None])
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,7 @@ from dataclasses import dataclass
 from delivery.artifact import Digest
 from delivery.config import Configuration
 from delivery.errors import NotFoundError
-from delivery.impact import ALL, Impact, changed_paths, is_forced, reason_for_everything, shown
-from delivery.paths import matching
+from delivery.impact import ALL, Impact, is_forced, reason_for_everything, shown
 from delivery.plan import Action, PlannedStep
 from delivery.source import ChangeSet
 from delivery.spelling import closest
@@ -99,8 +98,7 @@ def _input_reasons(node: Node, changes: ChangeSet) -> tuple[str, ...]:
     """Declared inputs that changed; for a step about the whole repository, any change."""
     if not node.step.inputs and node.services:
         return ()
-    paths = changed_paths(changes)
-    found = matching(node.step.inputs, paths) if node.step.inputs else paths
+    found = changes.touched.matching(node.step.inputs) if node.step.inputs else changes.touched.paths
     return (f"{'inputs ' if node.step.inputs else ''}changed: {shown(found)}",) if found else ()
 
 

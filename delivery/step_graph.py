@@ -74,8 +74,12 @@ def _places(configuration: Configuration, name: str) -> list[str | None]:
 
 def _needs(configuration: Configuration, step: Step, service: str | None) -> tuple[str, ...]:
     return tuple(
-        node_id(needed, place)
-        for needed in step.needs
-        for place in _places(configuration, needed)
-        if place is None or service is None or place == service
+        node_id(needed, place) for needed in step.needs for place in _met(_places(configuration, needed), service)
     )
+
+
+def _met(places: list[str | None], service: str | None) -> list[str | None]:
+    """Of another step's places those that a place needs."""
+    if service is None or places == [None]:
+        return places
+    return [service] if service in places else []

@@ -18,6 +18,7 @@ from delivery.connections import Connections
 from delivery.errors import ConfigurationError, NotFoundError
 from delivery.plan import Plan
 from delivery.planning import PlanRequest, Surroundings, make_plan
+from delivery.ports import SourceRepository
 from delivery.promoting.accepting import policies_in_force, propose
 from delivery.promoting.candidates import CONFIGURATION_FILE, configuration_at
 from delivery.run import ENDED, Run
@@ -45,13 +46,13 @@ class Asked:
 
 def plan(connections: Connections, project: str, asked: Asked) -> Plan:
     """The plan of a revision as things stand now."""
-    revision = find_revision(connections, project, asked)
+    revision, source = find_revision(connections, project, asked), connections.source(project)
     row = connections.ledger.rows("projects", slug=project)[0]
     tested = connections.ledger.rows("revisions", order="-tested_at", project=project, branch=row["default_branch"])
     request = PlanRequest(
         project=project,
         revision=revision,
-        configuration=_configuration(connections, project, revision.commit),
+        configuration=_configuration(connections, project, source, revision.commit),
         environments=_in_force(connections, project),
         default_branch=str(row["default_branch"]),
         tested=tuple(str(one["commit"]) for one in tested),
@@ -60,9 +61,7 @@ def plan(connections: Connections, project: str, asked: Asked) -> Plan:
         wishes=Wishes(frozenset(asked.force), frozenset(asked.only)),
     )
     builds = LedgerBuilds(connections.ledger, project)
-    surroundings = Surroundings(
-        connections.source(project), connections.step_cache, builds, lambda tool: tool_version(tool).version
-    )
+    surroundings = Surroundings(source, connections.step_cache, builds, lambda tool: tool_version(tool).version)
     made = make_plan(request, surroundings)
     return made if asked.fail_fast is None else replace(made, fail_fast=asked.fail_fast)
 
@@ -87,11 +86,10 @@ def _in_force(connections: Connections, project: str) -> dict[str, Environment] 
     return found or None
 
 
-def _configuration(connections: Connections, project: str, commit: str) -> Configuration:
+def _configuration(connections: Connections, project: str, source: SourceRepository, commit: str) -> Configuration:
     """What the revision says, if no file of it belongs to two services."""
     configuration = configuration_at(connections, project, commit)
-    files = [one.path for one in connections.source(project).changes(None, commit)]
-    problems = overlaps(configuration, files)
+    problems = overlaps(configuration, source.files(commit))
     if problems:
         message = f"reading {CONFIGURATION_FILE} at {commit[:12]}: {problems[0].message}"
         raise ConfigurationError(message, hint=problems[0].hint, problems=tuple(problems))

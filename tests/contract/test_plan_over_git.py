@@ -1,5 +1,6 @@
 """Plans of real repositories: what git tells is what the plan says."""
 
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,10 @@ class NoBuilds:
     def by_key(self, build_key: Digest) -> Artifact | None:
         assert build_key
         return None
+
+    def by_keys(self, build_keys: Collection[Digest]) -> dict[Digest, Artifact]:
+        assert build_keys
+        return {}
 
 
 def plan(repository: Repository, tmp_path: Path, name: str, *tested: str) -> Plan:

@@ -169,6 +169,18 @@ def test_a_folder_that_is_no_repository_is_refused_with_what_to_do(tmp_path: Pat
         assert "git init" in refusal.value.hint
 
 
+@pytest.mark.parametrize("inherited", [False, True])
+def test_a_machine_without_git_is_told_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, inherited: bool) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "env").symlink_to("/usr/bin/env")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"))
+    if inherited:
+        monkeypatch.setenv("GIT_DIR", str(tmp_path))
+
+    with pytest.raises(ConfigurationError, match="git is not installed"):
+        identify(tmp_path)
+
+
 def test_a_folder_that_does_not_exist_is_not_found(tmp_path: Path) -> None:
     """GitPython runs git in the current folder when the one it is given is missing; that must not happen."""
     with pytest.raises(NotFoundError, match="there is no such folder"):

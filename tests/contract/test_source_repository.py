@@ -221,6 +221,16 @@ def test_the_tree_digest_follows_a_branch_that_moves(make: Make) -> None:
     assert world.source.tree_digest("main", ()) == world.source.tree_digest(world.ids["merged"], ())
 
 
+def test_every_file_is_listed_in_the_order_of_git(world: World) -> None:
+    assert list(world.source.files(world.ids["c"])) == [
+        "api/app.py",
+        "docs/ü ber.md",
+        "gone.txt",
+        "run.sh",
+        "web/page.html",
+    ]
+
+
 def test_files_are_read_at_a_revision(world: World) -> None:
     assert world.source.read(world.ids["merged"], "docs/ü ber.md") == b"x\n"
     assert world.source.read(world.ids["a"], "docs/ü ber.md") is None

@@ -92,6 +92,10 @@ class InMemorySource:
     def count(self, base: str | None, head: str) -> int:
         return len(self.commits(base, head))
 
+    def files(self, revision: str) -> Sequence[str]:
+        self._maybe_fail()
+        return list(self._tree(revision))
+
     def tree_digest(self, revision: str, patterns: Sequence[str]) -> Digest:
         self._maybe_fail()
         matches = matcher(tuple(patterns) or ("**",))

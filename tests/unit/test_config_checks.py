@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from delivery.config import Configuration
 from delivery.config_overlaps import can_meet, overlaps
 from delivery.config_reading import read_configuration
 from delivery.errors import ConfigurationError, Problem
@@ -295,6 +296,16 @@ def test_overlaps_over_real_files_name_the_first() -> None:
         )
     ]
     assert overlaps(configuration, ["api/a.py", "web/x"]) == []
+
+
+def test_of_many_services_that_share_their_files_fifty_pairs_are_told() -> None:
+    service = {"paths": ["**/*.py"], "build": {"command": "x"}, "run": {"command": "y"}}
+    configuration = Configuration.model_validate({"version": 1, "services": {f"s{n}": service for n in range(60)}})
+
+    told = overlaps(configuration, [f"folder/{number}.py" for number in range(1_000)])
+
+    assert len(told) == 50
+    assert told[0].message == "services s0 and s1 overlap: both have folder/0.py and 999 more"
 
 
 @pytest.mark.parametrize(

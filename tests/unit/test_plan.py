@@ -1,6 +1,6 @@
 import json
 import string
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import replace
 
 import pytest
@@ -53,6 +53,9 @@ class RecordedBuilds:
 
     def by_key(self, build_key: Digest) -> Artifact | None:
         return self.artifacts.get(build_key)
+
+    def by_keys(self, build_keys: Collection[Digest]) -> dict[Digest, Artifact]:
+        return {key: self.artifacts[key] for key in build_keys if key in self.artifacts}
 
 
 class World:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 os.environ.setdefault("GIT_PYTHON_REFRESH", "quiet")  # otherwise importing fails where git is missing
 
-from git import Git  # after the variable it reads
+from git import Git, GitCommandNotFound  # after the variable it reads
 
 from delivery.adapters.git.failures import as_text, failure
 
@@ -53,6 +53,8 @@ _ENVIRONMENT = {
     "GIT_TERMINAL_PROMPT": "0",
     "GIT_OPTIONAL_LOCKS": "0",
 }
+_NOT_FOUND = 127
+"""As a shell and `env` say it."""
 _WITHOUT_PERSON = {"GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1", "GIT_ATTR_NOSYSTEM": "1"}
 
 
@@ -94,16 +96,23 @@ class GitFolder:
     def _execute(
         self, arguments: tuple[str, ...], environment: Mapping[str, str], deadline_seconds: float
     ) -> tuple[int, bytes, str]:
-        inherited = [name for name in _INHERITED if name in os.environ and name not in environment]
-        cleared = ["env", *(word for name in inherited for word in ("-u", name))] if inherited else []
-        command = [*cleared, "git", "-C", str(self.folder), *_CONFIGURED, *arguments]
-        status, output, message = Git(self.folder).execute(
-            command,
-            with_extended_output=True,
-            with_exceptions=False,
-            stdout_as_string=False,
-            strip_newline_in_stdout=False,
-            kill_after_timeout=deadline_seconds,
-            env={**_ENVIRONMENT, **({} if self.personal else _WITHOUT_PERSON), **environment},
-        )
+        command = [*_clearing(environment), "git", "-C", str(self.folder), *_CONFIGURED, *arguments]
+        try:
+            status, output, message = Git(self.folder).execute(
+                command,
+                with_extended_output=True,
+                with_exceptions=False,
+                stdout_as_string=False,
+                strip_newline_in_stdout=False,
+                kill_after_timeout=deadline_seconds,
+                env={**_ENVIRONMENT, **({} if self.personal else _WITHOUT_PERSON), **environment},
+            )
+        except GitCommandNotFound:
+            return _NOT_FOUND, b"", "git: No such file or directory"
         return status, output if isinstance(output, bytes) else b"", as_text(message)
+
+
+def _clearing(environment: Mapping[str, str]) -> list[str]:
+    """What starts a program without variables that this process has inherited: mostly nothing, which is quicker."""
+    told = [name for name in _INHERITED if name in os.environ and name not in environment]
+    return ["env", *(word for name in told for word in ("-u", name))] if told else []

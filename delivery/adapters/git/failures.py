@@ -37,7 +37,7 @@ def failure(doing: str, status: int, message: str) -> DeliveryError:
 _NETWORK = "check the address and the network, then try again"
 _CREDENTIALS = "give git access without a prompt: a credential helper, an SSH key in an agent, or a token"
 _MEANINGS: tuple[tuple[str, type[DeliveryError], str, str], ...] = (
-    (r"env: .git.: No such file", ConfigurationError, "git is not installed", "install git 2.34 or later"),
+    (r"(env: .git.|^git): No such file", ConfigurationError, "git is not installed", "install git 2.34 or later"),
     (
         r"dubious ownership in repository at '(.*?)'",
         ConfigurationError,

@@ -2,6 +2,7 @@
 
 import os
 import re
+from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -21,9 +22,9 @@ def identify(location: str | Path) -> SourceIdentity:
     """
     if is_url(location):
         return _identify_url(str(location))
-    place = top_folder(location)
-    source = _source_of(place, common_folder(place))
-    return SourceIdentity(source, _default_branch(place), slug_of(source), str(place))
+    place = look(location)
+    source = _source_of(place)
+    return SourceIdentity(source, _default_branch(place.top), slug_of(source), str(place.top))
 
 
 def head(location: str | Path) -> Head:
@@ -38,17 +39,16 @@ def head(location: str | Path) -> Head:
 
 def dirty(location: str | Path) -> bool:
     """Whether the work tree has uncommitted changes or files that are neither tracked nor ignored."""
-    place = top_folder(location)
-    git = GitFolder(place, personal=True)
-    return not is_bare(place) and bool(
+    place = look(location)
+    git = GitFolder(place.top, personal=True)
+    return not place.bare and bool(
         git.output(f"reading {location}", "status", "--porcelain", "-z", "--untracked-files=normal")
     )
 
 
 def is_shallow(location: str | Path) -> bool:
     """Whether a clone has only a part of the history."""
-    git = GitFolder(top_folder(location), personal=True)
-    return git.text(f"reading {location}", "rev-parse", "--is-shallow-repository") == "true"
+    return look(location).shallow
 
 
 def resolve(location: str | Path, name: str) -> str:
@@ -63,27 +63,36 @@ def is_url(location: str | Path) -> bool:
     return isinstance(location, str) and not Path(location).exists() and bool(_as_url(location))
 
 
-def top_folder(location: str | Path) -> Path:
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A repository on this machine, asked once: each question on its own would take a process."""
+
+    top: Path
     """The work tree's top, or the git folder of a bare repository."""
+    common: Path
+    """The git folder that all linked work trees share."""
+    bare: bool
+    shallow: bool
+
+
+_ASKED = ("--is-inside-work-tree", "--is-bare-repository", "--is-shallow-repository")
+_FOLDERS = ("--path-format=absolute", "--git-dir", "--git-common-dir", "--show-cdup")
+
+
+def look(location: str | Path) -> Place:
+    """What a folder belongs to."""
     here = Path(location).expanduser().absolute()
     if not here.is_dir():
         raise NotFoundError(f"reading {here}: there is no such folder", hint="give an existing folder or a URL")
-    git = GitFolder(here, personal=True)
-    doing = f"reading {here}"
-    told = git.text(doing, "rev-parse", "--is-inside-work-tree", "--path-format=absolute", "--git-dir", "--show-cdup")
-    inside, git_folder, *upwards = told.split("\n")
-    return (here.resolve() / "".join(upwards)).resolve() if inside == "true" else Path(git_folder)
+    told = GitFolder(here, personal=True).text(f"reading {here}", "rev-parse", *_ASKED, *_FOLDERS)
+    inside, bare, shallow, git_folder, common, *upwards = told.split("\n")
+    top = (here.resolve() / "".join(upwards)).resolve() if inside == "true" else Path(git_folder)
+    return Place(top, Path(common).resolve(), bare == "true", shallow == "true")
 
 
-def is_bare(place: Path) -> bool:
-    """Whether a repository has no work tree of its own."""
-    return GitFolder(place, personal=True).text(f"reading {place}", "rev-parse", "--is-bare-repository") == "true"
-
-
-def common_folder(place: Path) -> Path:
-    """The git folder that all linked work trees share."""
-    git = GitFolder(place, personal=True)
-    return Path(git.text(f"reading {place}", "rev-parse", "--path-format=absolute", "--git-common-dir")).resolve()
+def top_folder(location: str | Path) -> Path:
+    """The work tree's top, or the git folder of a bare repository."""
+    return look(location).top
 
 
 def origin_of(place: Path) -> str | None:
@@ -128,20 +137,19 @@ def no_commits(location: str | Path) -> ConfigurationError:
     )
 
 
-def refuse_shallow(location: str | Path) -> None:
-    """ConfigurationError for a shallow clone: changes and versions need the whole history."""
-    if is_shallow(location):
+def require_history(location: str | Path) -> Place:
+    """A folder that something can be delivered from; ConfigurationError when it has no commits or not all of them."""
+    place = look(location)
+    if place.shallow:
         raise ConfigurationError(f"reading {location}: the clone is shallow", hint=_UNSHALLOW)
-
-
-def require_history(location: str | Path) -> None:
-    """ConfigurationError for a folder that nothing can be delivered from: without commits, or a shallow clone."""
-    refuse_shallow(location)
-    place = top_folder(location)
-    if not is_bare(place):
-        head(place)
-    elif not GitFolder(place, personal=True).text(f"reading {place}", "for-each-ref", "--count=1"):
-        raise no_commits(place)
+    git, doing = GitFolder(place.top, personal=True), f"reading {place.top}"
+    if not place.bare:
+        found = git.answer(doing, "rev-parse", "--verify", "--quiet", "HEAD^{commit}")
+    else:
+        found = git.text(doing, "for-each-ref", "--count=1")
+    if not found:
+        raise no_commits(place.top)
+    return place
 
 
 def _identify_url(url: str) -> SourceIdentity:
@@ -153,17 +161,17 @@ def _identify_url(url: str) -> SourceIdentity:
     return SourceIdentity(source, branch[1] if branch else "main", slug_of(source), without_password(url))
 
 
-def _source_of(place: Path, common: Path) -> str:
+def _source_of(place: Place) -> str:
     """An origin on this machine is followed to its git folder, so that it and its clones are one source."""
-    origin = origin_of(place)
+    origin = origin_of(place.top)
     if origin is None:
-        return str(common)
+        return str(place.common)
     address = _as_url(origin)
     if address and not address.startswith("file:"):
         return source_of_url(origin)
     folder = Path(urlsplit(origin).path) if address else Path(origin)
     try:
-        return str(common_folder(folder))
+        return str(look(folder).common)
     except ConfigurationError:
         return str(folder.resolve())
 

@@ -18,10 +18,10 @@ from filelock import FileLock, Timeout
 from delivery.adapters.git.command import GitFolder
 from delivery.adapters.git.failures import without_credentials
 from delivery.adapters.git.location import (
-    common_folder,
+    Place,
     head,
-    is_bare,
     is_url,
+    look,
     origin_of,
     require_history,
     top_folder,
@@ -37,6 +37,7 @@ _SETTINGS = {
     "gc.cruftPacks": "true",
     "uploadpack.hideRefs": "refs/shipline",
     "core.logAllRefUpdates": "false",
+    "fetch.writeCommitGraph": "true",  # counting and comparing ten thousand commits is ten times faster
 }
 _ABANDONED_SECONDS = 60
 _NO_HEAD = "--initial-branch=shipline/none"
@@ -60,14 +61,21 @@ class SourceMirror:
         ConfigurationError for what is no repository, has no commits or is shallow; TransientError when it
         does not answer or another process keeps the mirror busy.
         """
-        references = (*_REFERENCES, *_head_reference(location))
-        origin = without_password(str(location)) if is_url(location) else _origin(location)
+        place = None if is_url(location) else require_history(location)
+        references = (*_REFERENCES, *(_head_reference(place) if place else ()))
+        origin = _origin(place) if place else without_password(str(location))
         with self._locked():
             self._prepare(origin)
             GitFolder(self.folder, personal=True).output(
                 f"fetching {without_credentials(str(location))}",
                 *("--git-dir", str(self.folder), "fetch", "--quiet", "--force", "--prune", "--no-tags"),
-                *("--no-write-fetch-head", "--no-recurse-submodules", "--", _address(location), *references),
+                *(
+                    "--no-write-fetch-head",
+                    "--no-recurse-submodules",
+                    "--",
+                    str(place.top if place else location),
+                    *references,
+                ),
                 deadline_seconds=900,
             )
 
@@ -178,30 +186,21 @@ class _Scratch:
         return {
             "GIT_INDEX_FILE": str(self.folder / "index"),
             "GIT_OBJECT_DIRECTORY": str(objects),
-            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(common_folder(self.place) / "objects"),
+            "GIT_ALTERNATE_OBJECT_DIRECTORIES": str(look(self.place).common / "objects"),
         }
 
 
-def _head_reference(location: str | Path) -> tuple[str, ...]:
-    """What the location stands on, also when no branch has it; refuses what cannot be delivered from."""
-    if is_url(location):
+def _head_reference(place: Place) -> tuple[str, ...]:
+    """What a work tree stands on, also when no branch has it."""
+    if place.bare:
         return ()
-    require_history(location)
-    place = top_folder(location)
-    if is_bare(place):
-        return ()
-    key = hashlib.sha256(str(place).encode()).hexdigest()[:16]
+    key = hashlib.sha256(str(place.top).encode()).hexdigest()[:16]
     return (f"+HEAD:refs/shipline/heads/{key}",)
 
 
-def _address(location: str | Path) -> str:
-    return str(location) if is_url(location) else str(top_folder(location))
-
-
-def _origin(location: str | Path) -> str:
+def _origin(place: Place) -> str:
     """What submodules with a relative address are relative to."""
-    place = top_folder(location)
-    origin = origin_of(place) or str(place)
+    origin = origin_of(place.top) or str(place.top)
     return without_password(origin) if is_url(origin) else origin
 
 

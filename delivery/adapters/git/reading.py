@@ -1,10 +1,11 @@
 """Reading what git's plumbing prints with `-z`: pure, and exact for every file name."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from delivery.adapters.git.failures import as_text
+from delivery.path_index import PathIndex
 from delivery.source import Change, ChangeKind, Commit
 
 SUBMODULE = "160000"
@@ -33,9 +34,28 @@ class TreeEntry:
         return self.mode.startswith("100")
 
 
-def tree_entries(output: bytes) -> tuple[TreeEntry, ...]:
-    """Of `git ls-tree -r -z --full-tree`, sorted by path as git does."""
-    return tuple(_entry(record) for record in output.split(b"\0") if record)
+@dataclass(frozen=True, slots=True)
+class Tree:
+    """Everything in a tree: git's records, sorted by path as git does, and their paths."""
+
+    records: Sequence[bytes]
+    index: PathIndex
+
+    def entries(self, mode: str) -> tuple[TreeEntry, ...]:
+        """What has this mode."""
+        beginning = f"{mode} ".encode()
+        return tuple(_entry(record) for record in self.records if record.startswith(beginning))
+
+
+def tree(output: bytes) -> Tree:
+    """Of `git ls-tree -r -z --full-tree`."""
+    records = output.split(b"\0")[:-1]
+    return Tree(records, PathIndex([as_text(record[record.index(b"\t") + 1 :]) for record in records]))
+
+
+def tree_entry(output: bytes) -> TreeEntry | None:
+    """Of `git ls-tree -z --full-tree` with one path."""
+    return _entry(output.rstrip(b"\0")) if output else None
 
 
 def changes(output: bytes) -> tuple[Change, ...]:

@@ -12,7 +12,7 @@ from delivery.adapters.git.command import GitFolder
 from delivery.adapters.git.failures import checked_name
 from delivery.artifact import Digest
 from delivery.errors import NotFoundError
-from delivery.paths import matcher, pathspecs
+from delivery.paths import pathspecs
 from delivery.source import Change, ChangeKind, Commit, Revision
 
 SNAPSHOTS = "refs/shipline/snapshots/"
@@ -29,7 +29,7 @@ class GitRepository:
     def __init__(self, folder: Path, *, personal: bool = False) -> None:
         self._folder = folder
         self._git = GitFolder(folder, personal)
-        self._tree_of: Callable[[str], tuple[reading.TreeEntry, ...]] = lru_cache(maxsize=8)(self._read_tree)
+        self._tree_of: Callable[[str], reading.Tree] = lru_cache(maxsize=8)(self._read_tree)
         self._checked_out: dict[str, Kept] = {}
 
     def resolve(self, name: str) -> Revision:
@@ -51,14 +51,15 @@ class GitRepository:
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         names = (checked_name(older), checked_name(newer))
+        if older == newer and _FULL_ID.fullmatch(older):
+            return True
         doing = f"comparing {older} with {newer}"
         return self._git.answer(doing, "merge-base", "--is-ancestor", "--end-of-options", *names) is not None
 
     def changes(self, base: str | None, head: str) -> tuple[Change, ...]:
         if base is None:
-            return tuple(
-                Change(entry.path, ChangeKind.ADDED, submodule=entry.submodule) for entry in self._entries(head)
-            )
+            submodules = {entry.path for entry in self._tree(head).entries(reading.SUBMODULE)}
+            return tuple(Change(path, ChangeKind.ADDED, submodule=path in submodules) for path in self.files(head))
         return reading.changes(
             self._git.output(
                 f"comparing {base} with {head}",
@@ -79,16 +80,21 @@ class GitRepository:
         doing = f"counting the commits of {head}"
         return int(self._git.text(doing, "rev-list", "--count", "--end-of-options", _range(base, head)))
 
+    def files(self, revision: str) -> Sequence[str]:
+        return self._tree(revision).index.paths
+
     def tree_digest(self, revision: str, patterns: Sequence[str]) -> Digest:
-        matches = matcher(tuple(patterns)) if patterns else None
-        records = (entry.record for entry in self._entries(revision) if matches is None or matches(entry.path))
+        tree = self._tree(revision)
+        records = [tree.records[place] for place in tree.index.places(patterns)] if patterns else tree.records
         return Digest("sha256:" + hashlib.sha256(b"\0".join(records)).hexdigest())
 
     def read(self, revision: str, path: str) -> bytes | None:
-        for entry in self._entries(revision):
-            if entry.path == path and entry.regular:
-                return self._git.output(f"reading {path} at {revision}", "cat-file", "blob", entry.object_id)
-        return None
+        doing = f"reading {path} at {revision}"
+        options = ("ls-tree", "-z", "--full-tree", "--end-of-options")
+        entry = reading.tree_entry(self._git.output(doing, *options, checked_name(revision), "--", path))
+        if entry is None or entry.path != path or not entry.regular:
+            return None
+        return self._git.output(doing, "cat-file", "blob", entry.object_id)
 
     def version_tags(self, revision: str) -> tuple[tuple[str, str], ...]:
         listed = self._git.text(
@@ -104,18 +110,17 @@ class GitRepository:
         if kept:
             check_out_again(revision, folder, kept)
             return
-        submodules = [one for one in self._entries(revision) if one.submodule]
-        made = check_out(self._folder, revision, folder, submodules)
+        made = check_out(self._folder, revision, folder, self._tree(revision).entries(reading.SUBMODULE))
         if made and _FULL_ID.fullmatch(revision):
             self._checked_out[revision] = made
 
-    def _entries(self, revision: str) -> tuple[reading.TreeEntry, ...]:
+    def _tree(self, revision: str) -> reading.Tree:
         """Of a full commit from memory; a name may mean another commit tomorrow."""
         return self._tree_of(revision) if _FULL_ID.fullmatch(revision) else self._read_tree(revision)
 
-    def _read_tree(self, revision: str) -> tuple[reading.TreeEntry, ...]:
+    def _read_tree(self, revision: str) -> reading.Tree:
         doing = f"reading the tree of {revision}"
-        return reading.tree_entries(
+        return reading.tree(
             self._git.output(doing, "ls-tree", "-r", "-z", "--full-tree", "--end-of-options", checked_name(revision))
         )
 
