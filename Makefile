@@ -1,6 +1,6 @@
 # make tour   sets up and shows a whole delivery      make test   sets up and runs every check and test
 # make setup  only makes the environment in .venv     make real   takes two releases of Kinto to production
-# make bench  measures speeds and sizes into bench/README.md
+# make bench  measures speeds and sizes into bench/README.md; ONLY="plan" does that part alone
 
 SHELL := /bin/bash
 PYTHON ?= $(shell for python in python3.11 python3.12 python3.13 python3; do \
@@ -58,7 +58,7 @@ unit: .venv/tested
 	$(BIN)/python -Im pytest -q tests/unit
 
 bench: .venv/tested
-	$(BIN)/python -m bench
+	$(BIN)/python -m bench $(ONLY)
 
 lock: .venv/tested
 	$(LOCK) --group build -o requirements.lock pyproject.toml

@@ -1,26 +1,42 @@
-"""Every bench, one after the other, into bench/README.md: `make bench`. 1 when a target is missed."""
+"""Every bench, one after the other, into bench/README.md: `make bench`, or some of them: `make bench ONLY=plan`.
 
+The exit code is 1 when a target is missed.
+"""
+
+import re
 import sys
+from importlib import import_module
 from pathlib import Path
 
-from bench import flow_run_start, installation, ledger_appends
-from bench.table import markdown, plain
+from bench.table import Row, markdown, plain
 
 README = Path(__file__).parent / "README.md"
-_MARK = "<!-- measured -->\n"
+BENCHES = ("installation", "flow_run_start", "ledger_appends", "plan")
+"""Modules of this package, in the order of the tables; each has `measured()`."""
 
 
-def main() -> int:
-    """Measure, print, and replace the table."""
-    rows = []
-    for bench in (installation, flow_run_start, ledger_appends):
-        measured = bench.measured()
+def main(names: list[str]) -> int:
+    """Measure, print, and replace the tables of what was measured."""
+    unknown = sorted({*names} - {*BENCHES})
+    if unknown:
+        print(f"there is no bench {', '.join(unknown)}; known are: {', '.join(BENCHES)}", file=sys.stderr)
+        return 2
+    rows: list[Row] = []
+    for name in names or BENCHES:
+        measured: list[Row] = import_module(f"bench.{name}").measured()
         print(plain(measured), flush=True)
+        README.write_text(with_table(README.read_text(), name, markdown(measured)))
         rows += measured
-    before, _, _ = README.read_text().partition(_MARK)
-    README.write_text(f"{before}{_MARK}\n{markdown(rows)}")
     return 0 if all(row.holds for row in rows) else 1
 
 
+def with_table(text: str, name: str, table: str) -> str:
+    """The text with that bench's table replaced, or added at the end."""
+    begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+    block = f"{begin}\n### {name}.py\n\n{table}\n{end}"
+    found = re.search(re.escape(begin) + ".*?" + re.escape(end), text, re.DOTALL)
+    return text[: found.start()] + block + text[found.end() :] if found else f"{text}\n{block}"
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

@@ -18,8 +18,8 @@ class Row:
     unit: str
     target: float | None = None
     more_is_better: bool = False
-    beside: tuple[str, float] | None = None
-    """Who else did the same in the same run, and their median."""
+    beside: tuple[str, float | None] | None = None
+    """Who else did the same in the same run, and their median; None with why there is none."""
 
     @property
     def median(self) -> float:
@@ -60,10 +60,14 @@ def _line(row: Row) -> str:
     beside = ""
     if row.beside:
         name, figure = row.beside
-        ratio = row.median / figure if row.more_is_better else figure / row.median
-        beside = f"{name}: {_figure(figure)} {row.unit}, {ratio:.1f} x ours"
+        beside = name if figure is None else f"{name}: {_figure(figure)} {row.unit}, {_ratio(row, figure)} x ours"
     cells = (f"{_figure(row.median)} {row.unit}", _figure(row.worst), len(row.figures))
     return "| " + " | ".join(map(str, (row.what, *cells, _limit(row), "" if row.holds else "missed", beside))) + " |"
+
+
+def _ratio(row: Row, figure: float) -> str:
+    """How much longer the other takes, or how much more it needs."""
+    return f"{row.median / figure if row.more_is_better else figure / row.median:.1f}"
 
 
 def _limit(row: Row) -> str:
@@ -75,7 +79,10 @@ def _target(row: Row) -> str:
 
 
 def _figure(number: float) -> str:
-    return f"{number:,.0f}" if abs(number) >= 100 else f"{number:.2f}"  # noqa: PLR2004  # three digits are enough
+    """Three digits are enough."""
+    if abs(number) >= 100:  # noqa: PLR2004
+        return f"{number:,.0f}"
+    return f"{number:.2f}" if abs(number) >= 0.1 or number == 0 else f"{number:.4f}"  # noqa: PLR2004
 
 
 def _machine() -> str:
