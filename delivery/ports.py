@@ -58,6 +58,10 @@ class SourceRepository(Protocol):
         """Commits reachable from `head` and not from `base`, newest first, with merges; only of `paths`, if given."""
         ...
 
+    def touched(self, base: str, head: str) -> Collection[str]:
+        """Every path in which one of those commits differs from a parent of it, before and after a renaming."""
+        ...
+
     def count(self, base: str | None, head: str) -> int:
         """How many commits `commits` without paths would give."""
         ...

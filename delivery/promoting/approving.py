@@ -14,8 +14,9 @@ from delivery.gate import short
 from delivery.ledger import Draft, utc_text
 from delivery.promoting.accepting import policy_version
 from delivery.promoting.candidates import candidate_of, release_of
-from delivery.promoting.changes import new_commits, service_changes, services_gone
+from delivery.promoting.changes import service_changes, services_gone
 from delivery.promoting.judging import live_services
+from delivery.promoting.new_commits import NewCommits
 from delivery.promoting.turn import Turn, read_promotions
 from delivery.promotion import Phase, Promotion
 
@@ -85,8 +86,9 @@ def what_changes(connections: Connections, promotion: Promotion) -> dict[str, Js
     """
     changes = promotion.changes or service_changes(connections, promotion)
     commits: dict[str, JsonValue] = {}
+    new = NewCommits(connections, promotion)
     for change in changes:
-        found = new_commits(connections, promotion, change)
+        found = new.of(change)
         commits[change.service] = [f"{one.id[:10]} {one.subject} ({one.author})" for one in found[:MOST_COMMITS]]
     return {
         "version": release_of(connections, promotion.project, promotion.release).version,

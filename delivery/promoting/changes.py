@@ -7,11 +7,11 @@ from pydantic import JsonValue, TypeAdapter
 
 from delivery.connections import Connections
 from delivery.errors import DeliveryError
-from delivery.impact import reaching_paths
 from delivery.ledger import Draft, utc_text
 from delivery.promoting.accepting import policy_version
-from delivery.promoting.candidates import candidate_of, configuration_at, run_digest
+from delivery.promoting.candidates import candidate_of, run_digest
 from delivery.promoting.judging import live_services, release_services
+from delivery.promoting.new_commits import NewCommits
 from delivery.promoting.turn import Turn
 from delivery.promotion import Kind, Promotion, ServiceChange
 from delivery.source import Commit
@@ -80,23 +80,31 @@ def changes_document(changes: tuple[ServiceChange, ...]) -> list[JsonValue]:
     return [dict(asdict(one)) for one in changes]
 
 
-def deployment_body(turn: Turn, change: ServiceChange) -> dict[str, JsonValue]:
-    """The fields of a deployment's entries."""
+def deployment_bodies(turn: Turn) -> Iterator[tuple[ServiceChange, dict[str, JsonValue]]]:
+    """Every change with the fields of its deployment's entries; what they share is looked up once."""
+    shared = _shared_fields(turn)
+    for change in turn.promotion.changes:
+        own: dict[str, JsonValue] = {
+            "service": change.service,
+            "artifact": change.artifact,
+            "definition": change.definition,
+            "run": change.run,
+            "revision": change.revision,
+            "previous": change.previous,
+        }
+        yield change, {**shared, **own}
+
+
+def _shared_fields(turn: Turn) -> dict[str, JsonValue]:
     promotion, connections = turn.promotion, turn.connections
     policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
     releases = connections.ledger.rows("releases", project=promotion.project, digest=promotion.release)
     return {
         "promotion": promotion.id,
-        "service": change.service,
         "environment": promotion.environment,
         "tier": policy.terms.tier,
-        "artifact": change.artifact,
-        "definition": change.definition,
-        "run": change.run,
         "release": promotion.release,
-        "revision": change.revision,
         "version": releases[0].get("version") if releases else None,
-        "previous": change.previous,
         "kind": promotion.kind.value,
         "planned": promotion.kind in PLANNED,
         "requested_at": utc_text(promotion.requested_at),
@@ -107,11 +115,11 @@ def deployment_body(turn: Turn, change: ServiceChange) -> dict[str, JsonValue]:
 
 def live_drafts(turn: Turn) -> Iterator[Draft]:
     """Every changed service is exposed and live, with the commits that came with it; the others are gone."""
-    for change in turn.promotion.changes:
-        body = deployment_body(turn, change)
+    commits = NewCommits(turn.connections, turn.promotion)
+    for change, body in deployment_bodies(turn):
         yield turn.draft("deployment.exposed", body, once=f"exposed/{change.service}")
         yield turn.draft("deployment.live", body, once=f"live/{change.service}")
-        yield turn.draft("deployment.commits", commits_body(turn, change), once=f"commits/{change.service}")
+        yield turn.draft("deployment.commits", _commits_body(turn, change, commits), once=f"commits/{change.service}")
     for service in turn.promotion.gone:
         fields: dict[str, JsonValue] = {"environment": turn.promotion.environment, "service": service}
         yield turn.draft("service.gone", {"promotion": turn.promotion.id, **fields}, once=f"gone/{service}")
@@ -119,12 +127,11 @@ def live_drafts(turn: Turn) -> Iterator[Draft]:
 
 def finished_drafts(turn: Turn, result: str) -> Iterator[Draft]:
     """Every deployment of the promotion ended, with its result: succeeded, failed or rolled back."""
-    for change in turn.promotion.changes:
-        body = {**deployment_body(turn, change), "result": result}
-        yield turn.draft("deployment.finished", body, once=f"finished/{change.service}")
+    for change, body in deployment_bodies(turn):
+        yield turn.draft("deployment.finished", {**body, "result": result}, once=f"finished/{change.service}")
 
 
-def commits_body(turn: Turn, change: ServiceChange) -> dict[str, JsonValue]:
+def _commits_body(turn: Turn, change: ServiceChange, commits: NewCommits) -> dict[str, JsonValue]:
     """The commits newly live by a deployment; none for a first deployment or a rollback, and it says so."""
     known: list[JsonValue] = []
     flag: str | None = None
@@ -132,7 +139,7 @@ def commits_body(turn: Turn, change: ServiceChange) -> dict[str, JsonValue]:
         flag = "seed"
     elif turn.promotion.kind is not Kind.ROLLBACK:
         try:
-            known = [_commit(one) for one in new_commits(turn.connections, turn.promotion, change)]
+            known = [_commit(one) for one in commits.of(change)]
         except DeliveryError as error:
             flag = f"unknown: {error.message}"
     return {
@@ -142,19 +149,6 @@ def commits_body(turn: Turn, change: ServiceChange) -> dict[str, JsonValue]:
         "commits": known,
         "flag": flag,
     }
-
-
-def new_commits(connections: Connections, promotion: Promotion, change: ServiceChange) -> tuple[Commit, ...]:
-    """Commits that reach the service and were not live; none when nothing was, or histories are unrelated."""
-    previous = change.previous_revision
-    if previous is None:
-        return ()
-    source = connections.source(promotion.project)
-    base = previous if source.is_ancestor(previous, change.revision) else source.merge_base(previous, change.revision)
-    if base is None:
-        return ()
-    configuration = configuration_at(connections, promotion.project, change.revision)
-    return source.commits(base, change.revision, reaching_paths(configuration, change.service))
 
 
 def _commit(commit: Commit) -> JsonValue:

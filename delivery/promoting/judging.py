@@ -1,6 +1,8 @@
 """Judging: look up what the gates need to know, and ask every one of them."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 from pydantic import JsonValue, TypeAdapter
@@ -67,7 +69,10 @@ def judge(connections: Connections, promotion: Promotion) -> Judgement:
                 kind=promotion.kind,
             ),
             require_verified_before(
-                promotion.release, promotion.environment, verified=facts.verified_before(), kind=promotion.kind
+                promotion.release,
+                promotion.environment,
+                verified=promotion.kind is not Kind.ROLLBACK or facts.verified_before(),
+                kind=promotion.kind,
             ),
             require_not_bad(facts.bad(), promotion.requested_by),
             require_newer(facts.lines(), promotion.kind, replace=promotion.replace),
@@ -167,20 +172,26 @@ class _Facts:
         proposed = {one.service: one for one in candidate_of(self.connections, self.promotion).workloads}
         running = live_services(self.connections, self.promotion.project, self.promotion.environment)
         names = sorted(proposed.keys() | running.keys())
-        return tuple(self._line(name, proposed.get(name), running.get(name)) for name in names)
+        relation = cache(self._relation)  # most services went live together
+        return tuple(_line(name, proposed.get(name), running.get(name), relation) for name in names)
 
-    def _line(self, name: str, proposed: Workload | None, live: dict[str, JsonValue] | None) -> ServiceLine:
-        if live is None:
-            return ServiceLine(name, "first")
-        if proposed and (live["artifact"], live["run"]) == (proposed.artifact, run_digest(proposed)):
-            return ServiceLine(name, "same")
+    def _relation(self, live: str) -> str:
         source = self.connections.source(self.promotion.project)
-        commit = self._commit(self.promotion.configuration_revision)
-        return ServiceLine(name, _relation(source, self._commit(str(live["revision"])), commit))
+        return _relation(source, self._commit(live), self._commit(self.promotion.configuration_revision))
 
     def _commit(self, revision: str) -> str:
         """The commit that stands for a revision: of uncommitted changes, the one below them."""
         return _below(self.connections, self.promotion.project, revision) or revision
+
+
+def _line(
+    name: str, proposed: Workload | None, live: dict[str, JsonValue] | None, relation: Callable[[str], str]
+) -> ServiceLine:
+    if live is None:
+        return ServiceLine(name, "first")
+    if proposed and (live["artifact"], live["run"]) == (proposed.artifact, run_digest(proposed)):
+        return ServiceLine(name, "same")
+    return ServiceLine(name, relation(str(live["revision"])))
 
 
 def _relation(source: SourceRepository, live: str, proposed: str) -> str:

@@ -9,7 +9,7 @@ from pydantic import JsonValue
 from delivery.errors import PermanentError
 from delivery.promoting.accepting import policy_version
 from delivery.promoting.candidates import candidate_of
-from delivery.promoting.changes import changes_document, deployment_body, kind_by, service_changes, services_gone
+from delivery.promoting.changes import changes_document, deployment_bodies, kind_by, service_changes, services_gone
 from delivery.promoting.turn import Turn, utc_now
 from delivery.promotion import Phase, Promotion
 from delivery.rollout import Handle, Observed, Progress, RolloutPlan, Target
@@ -41,8 +41,8 @@ def begin(turn: Turn) -> Turn:
         )
         turn = turn.write(moved)
     started = (
-        turn.draft("deployment.started", deployment_body(turn, change), once=f"started/{change.service}")
-        for change in turn.promotion.changes
+        turn.draft("deployment.started", body, once=f"started/{change.service}")
+        for change, body in deployment_bodies(turn)
     )
     return turn.write(*started)
 

@@ -188,6 +188,17 @@ def test_commits_of_paths_are_those_that_touched_them(world: World, patterns: li
     assert [commit.subject for commit in commits] == expected
 
 
+def test_all_that_commits_touch_is_told_also_what_only_a_merge_brings(world: World) -> None:
+    assert set(world.source.touched(world.ids["b"], world.ids["merged"])) == {"docs/ü ber.md", "web/page.html"}
+    assert set(world.source.touched(world.ids["merged"], world.ids["merged"])) == set()
+
+
+def test_a_renamed_file_is_touched_where_it_was_and_where_it_is(make: Make) -> None:
+    world = make([Made({"a": LONG}, label="before"), Made({"a": None, "b": LONG}, label="after")])
+
+    assert set(world.source.touched(world.ids["before"], world.ids["after"])) == {"a", "b"}
+
+
 @pytest.mark.parametrize(("base", "expected"), [(None, 5), ("a", 4), ("merged", 0)])
 def test_commits_are_counted(world: World, base: str | None, expected: int) -> None:
     assert world.source.count(base and world.ids[base], world.ids["merged"]) == expected

@@ -1,7 +1,7 @@
 """An in-memory source repository: commits as dictionaries of files."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -88,6 +88,14 @@ class InMemorySource:
         names = self._ancestors(head) - (self._ancestors(base) if base else set())
         newest_first = [commit for name, commit in reversed(self._commits.items()) if name in names]
         return tuple(commit for commit in newest_first if not paths or self._touches(commit, matcher(tuple(paths))))
+
+    def touched(self, base: str, head: str) -> Collection[str]:
+        found: set[str] = set()
+        for commit in self.commits(base, head):
+            for parent in commit.parents:
+                before, after = self._trees[parent], self._trees[commit.id]
+                found |= {path for path in {*before, *after} if before.get(path) != after.get(path)}
+        return found
 
     def count(self, base: str | None, head: str) -> int:
         return len(self.commits(base, head))

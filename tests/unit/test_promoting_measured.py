@@ -1,6 +1,7 @@
 """What promotions leave for DORA's metrics: a change, its failure, the way back and the fix."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Collection, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -136,6 +137,39 @@ def test_commits_that_nobody_can_tell_say_so_and_do_not_stop_a_rollout(shop: Sho
     ]
     assert str(told.body["flag"]).startswith("unknown: reading commits")
     assert shop.look(asked).phase is Phase.SUCCEEDED
+
+
+class CountingSource(InMemorySource):
+    """Remembers what was asked."""
+
+    asked: Counter[str]
+
+    def touched(self, base: str, head: str) -> Collection[str]:
+        self.asked["touched"] += 1
+        return super().touched(base, head)
+
+    def commits(self, base: str | None, head: str, paths: Sequence[str] = ()) -> tuple[Commit, ...]:
+        self.asked[" ".join(paths)] += bool(paths)
+        return super().commits(base, head, paths)
+
+
+def test_what_services_share_is_asked_once_and_only_those_that_commits_reach_are_asked_about(shop: Shop) -> None:
+    shop.deliver(shop.version(), "production")
+    source = CountingSource(
+        names=shop.installation.source.names,
+        _commits=shop.installation.source._commits,
+        _trees=shop.installation.source._trees,
+    )
+    source.asked = Counter()
+    shop.installation.source = source
+    shop.connections = shop.connect()
+    reached = shop.version(web="2")
+    services = shop.release(reached.commit, api="another build", web="2")
+
+    changed = shop.deliver(services, "production")
+
+    assert [one.service for one in changed.changes] == ["api", "web"]
+    assert +source.asked == {"touched": 1, "web": 1}
 
 
 def test_the_metrics_of_that_history(shop: Shop) -> None:

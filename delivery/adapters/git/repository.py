@@ -2,14 +2,14 @@
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import lru_cache
 from pathlib import Path
 
 from delivery.adapters.git import reading
 from delivery.adapters.git.checkout import Kept, check_out, check_out_again
 from delivery.adapters.git.command import GitFolder
-from delivery.adapters.git.failures import checked_name
+from delivery.adapters.git.failures import as_text, checked_name
 from delivery.artifact import Digest
 from delivery.errors import NotFoundError
 from delivery.paths import pathspecs
@@ -75,6 +75,13 @@ class GitRepository:
             *("--end-of-options", _range(base, head), "--", *(spec for path in paths for spec in pathspecs(path))),
         )
         return reading.commits(output)
+
+    def touched(self, base: str, head: str) -> Collection[str]:
+        output = self._git.output(
+            f"listing what the commits of {head} touch",
+            *("log", "-z", "-m", "--format=", "--name-only", "--no-renames", "--end-of-options", _range(base, head)),
+        )
+        return {as_text(path) for path in output.split(b"\0") if path}
 
     def count(self, base: str | None, head: str) -> int:
         doing = f"counting the commits of {head}"
