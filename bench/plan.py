@@ -29,7 +29,7 @@ from shipline.control.planning import Asked, plan
 from shipline.control.projects import register
 from shipline.control.settings import ControlSettings
 
-_PROJECT = "wide"
+PROJECT = "wide"
 _LIBRARIES = 20
 
 
@@ -43,7 +43,7 @@ class Layout:
 
     def configuration(self) -> str:
         """Each service with a step and a build of its own, on one of the libraries."""
-        lines = ["version: 1", f"project: {_PROJECT}", "libraries:"]
+        lines = ["version: 1", f"project: {PROJECT}", "libraries:"]
         lines += [f"  lib{number}: {{paths: [libraries/{number}]}}" for number in range(_LIBRARIES)]
         lines.append("services:")
         for number in range(self.services):
@@ -54,7 +54,8 @@ class Layout:
                 f"    build: {{command: make -C services/{number}, output: services/{number}/out}}",
                 f"    run: {{command: ./serve, port: {10000 + number}}}",
             ]
-        return "\n".join([*lines, "steps:", "  test: {command: make test, per: service}", ""])
+        lines += ["steps:", "  test: {command: make test, per: service}"]
+        return "\n".join([*lines, "environments:", "  dev: {tier: development, watch_seconds: 0}", ""])
 
     def paths(self) -> list[str]:
         """Nine of ten files belong to services, spread over folders; the others to libraries."""
@@ -103,18 +104,18 @@ def figures(layout: Layout, times: int) -> Figures:
     git, planning, answer = [], [], []
     with tempfile.TemporaryDirectory(prefix="sl-", dir="/tmp") as name:
         tree, first = repository(layout, Path(name) / "tree")
-        with _connected(Home(Path(name) / "home"), tree) as connections:
+        with connected(Home(Path(name) / "home"), tree) as connections:
             request = _request(connections, first)
             for _ in range(times + 1):
                 git.append(_seconds(lambda: _diff(tree, first)))
                 planning.append(_seconds(lambda: _plan(connections, request)))
-                answer.append(_seconds(lambda: plan(connections, _PROJECT, Asked(base=first))))
+                answer.append(_seconds(lambda: plan(connections, PROJECT, Asked(base=first))))
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3
     return Figures(git[1:], planning[1:], answer[1:], peak)
 
 
 def repository(layout: Layout, folder: Path) -> tuple[Path, str]:
-    """A work tree's git folder with such a history, and its first commit; the newest one changes one service."""
+    """A work tree's git folder with such a history, and its first commit."""
     subprocess.run(["git", "init", "--quiet", "--initial-branch=main", str(folder)], check=True)
     content = "".join(_commits(layout)).encode()
     subprocess.run(["git", "-C", str(folder), "fast-import", "--quiet"], input=content, check=True)
@@ -125,10 +126,10 @@ def repository(layout: Layout, folder: Path) -> tuple[Path, str]:
 
 
 def _commits(layout: Layout) -> Iterator[str]:
-    """What `git fast-import` reads: a first commit of everything, then one file a commit."""
+    """What `git fast-import` reads: a first commit of everything, then a file of a library a commit."""
     paths = layout.paths()
     for number in range(layout.commits):
-        files = {paths[number % 50 * layout.services % len(paths)]: f"content {number}\n"}
+        files = {paths[number * 10 % len(paths)]: f"content {number}\n"}
         if number == 0:
             files = {path: path for path in paths} | {"shipline.yaml": layout.configuration()}
         yield f"commit refs/heads/main\ncommitter bench <bench@example.invalid> {1_700_000_000 + number} +0000\n"
@@ -138,7 +139,7 @@ def _commits(layout: Layout) -> Iterator[str]:
 
 
 @contextmanager
-def _connected(home: Home, tree: Path) -> Iterator[Connections]:
+def connected(home: Home, tree: Path) -> Iterator[Connections]:
     """A ledger that knows the project, and the project's mirror."""
     server = EmbeddedPostgresql(home)
     server.prepare()
@@ -146,8 +147,8 @@ def _connected(home: Home, tree: Path) -> Iterator[Connections]:
     try:
         prepare_database(home, ControlSettings())
         connections = connect(home)
-        register(connections, str(tree), _PROJECT, SHIPLINE)
-        plan(connections, _PROJECT, Asked())
+        register(connections, str(tree), PROJECT, SHIPLINE)
+        plan(connections, PROJECT, Asked())
         yield connections
         connections.close()
     finally:
@@ -155,14 +156,14 @@ def _connected(home: Home, tree: Path) -> Iterator[Connections]:
 
 
 def _request(connections: Connections, base: str) -> PlanRequest:
-    revision = connections.source(_PROJECT).resolve("main")
-    configuration = configuration_at(connections, _PROJECT, revision.commit)
-    return PlanRequest(_PROJECT, revision, configuration, tested=(base,))
+    revision = connections.source(PROJECT).resolve("main")
+    configuration = configuration_at(connections, PROJECT, revision.commit)
+    return PlanRequest(PROJECT, revision, configuration, tested=(base,))
 
 
 def _plan(connections: Connections, request: PlanRequest) -> None:
-    builds = LedgerBuilds(connections.ledger, _PROJECT)
-    make_plan(request, Surroundings(connections.source(_PROJECT), connections.step_cache, builds, str))
+    builds = LedgerBuilds(connections.ledger, PROJECT)
+    make_plan(request, Surroundings(connections.source(PROJECT), connections.step_cache, builds, str))
 
 
 def _diff(tree: Path, base: str) -> None:
