@@ -123,7 +123,10 @@ class PrefectServer:
             "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "3",  # each takes PostgreSQL 10 MB
             "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-            "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "5",
+            "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",  # ours expire an hour before Prefect's
+            "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "60",  # only the name of a state: we start what is due
+            "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "60",
+            "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT15S",  # how soon silence sets off an automation
             "PREFECT__SERVER_FINAL": "1",  # the last application of its process: Prefect builds its routes once
         }
 

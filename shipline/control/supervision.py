@@ -8,16 +8,18 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from delivery.adapters import processes
 from delivery.adapters.processes import ProcessIdentity
 from delivery.errors import DeliveryError
+from deployments.flow_processes import until_ended
 from shipline.control.component import Component, ComponentState, State
 
 _logger = logging.getLogger("shipline.control")
-_LOOK_SECONDS = 0.2
-_READY_LOOK_SECONDS = 0.05
+_LOOK_SECONDS = 0.05
+"""Between two questions while it is not ready."""
 _CHECK_SECONDS = 5.0
 """Between two questions whether a running component still answers."""
 _SICK_SECONDS = 30.0
@@ -159,12 +161,9 @@ class Supervisor:
         return ("ended" if code is None else f"ended with {code}") + (f": {last[:300]}" if last and code != 0 else "")
 
     async def _pause(self, identity: ProcessIdentity, state: State) -> None:
-        """Until the next question whether it answers; an ended process is noticed sooner."""
-        until = time.monotonic() + (_CHECK_SECONDS if state is State.READY else _READY_LOOK_SECONDS)
-        while time.monotonic() < until:
-            await asyncio.sleep(_LOOK_SECONDS if state is State.READY else _READY_LOOK_SECONDS)
-            if not await asyncio.to_thread(processes.alive, identity):
-                return
+        """Until the next question whether it answers, or until it ends."""
+        with suppress(TimeoutError):
+            await asyncio.wait_for(until_ended(identity), _CHECK_SECONDS if state is State.READY else _LOOK_SECONDS)
 
     async def _rotate(self) -> None:
         """Keep every log short, our own too: whoever writes them goes on for months."""
