@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,9 +36,9 @@ class Place:
         )
         return done.stdout
 
-    def commit(self, content: str) -> None:
-        """A new revision, which every step depends on."""
-        (self.tree / "input").write_text(content)
+    def commit(self, content: str, path: str = "input") -> None:
+        """A new revision, which differs in one file: every echo step depends on `input`."""
+        (self.tree / path).write_text(content)
         subprocess.run([*_GIT, "add", "--all"], cwd=self.tree, check=True)
         subprocess.run([*_GIT, "commit", "--quiet", "-m", "feat: another input"], cwd=self.tree, check=True)
 
@@ -48,13 +48,15 @@ class Place:
 
 
 @contextmanager
-def place() -> Iterator[Place]:
-    """A repository of five echo steps in a row, and an empty home; both are gone afterwards."""
-    with tempfile.TemporaryDirectory(prefix="shipline-bench-") as name:
-        made = Place(Path(name) / "echo", Path(name) / "home")
+def place(name: str = "echo", files: Mapping[str, str] | None = None) -> Iterator[Place]:
+    """A repository (of five echo steps in a row), and an empty home; both are gone afterwards."""
+    with tempfile.TemporaryDirectory(prefix="sl-", dir="/tmp") as folder:  # PostgreSQL's socket needs a short path
+        made = Place(Path(folder) / name, Path(folder) / "home")
         made.tree.mkdir()
         subprocess.run([*_GIT, "init", "--quiet", "--initial-branch=main"], cwd=made.tree, check=True)
-        (made.tree / "shipline.yaml").write_text(configuration())
+        for path, content in (files or {"shipline.yaml": configuration()}).items():
+            (made.tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (made.tree / path).write_text(content)
         made.commit("0")
         try:
             yield made
