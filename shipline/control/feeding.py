@@ -20,6 +20,7 @@ from delivery.run import Run, RunState
 from delivery.running.work import read_run
 from shipline.control.control import Control
 from shipline.control.queueing import standing_of, standing_of_run
+from shipline.control.requesting import plan_at_last
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +110,11 @@ def _is_wanted(control: Control, entry: Queued, scene: Scene) -> bool:
     return entry.flow_run is None or _goes_on(control, entry)
 
 
+def _is_ready(control: Control, entry: Queued) -> bool:
+    """Whether it is still to be taken up; with its plan, if it had none."""
+    return _goes_on(control, entry) and plan_at_last(control, read_run(control.ports, entry.subject))
+
+
 def _goes_on(control: Control, entry: Queued) -> bool:
     run = read_run(control.ports, entry.subject)
     return run.verified_at is None and standing_of_run(run) == entry.standing
@@ -116,7 +122,7 @@ def _goes_on(control: Control, entry: Queued) -> bool:
 
 def _start(control: Control, entry: Queued, scene: Scene) -> None:
     """Ask for a flow run; after too many lost ones what it was to take up is Errored."""
-    if entry.priority is Priority.RUN and not _goes_on(control, entry):
+    if entry.priority is Priority.RUN and not _is_ready(control, entry):
         control.ports.queue.leave(entry)
         return
     if entry.starts >= MOST_STARTS:

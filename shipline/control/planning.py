@@ -1,17 +1,14 @@
-"""Plans and runs as they are asked for: gather what the control plane knows, plan, and write the request down."""
+"""Plans as they are asked for: gather what the control plane knows, and plan."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 
-import uuid6
 from pydantic import JsonValue
 
-from delivery.actor import Actor
 from delivery.adapters.git import head
 from delivery.adapters.git.location import resolve
 from delivery.adapters.tool_versions import tool_version
 from delivery.builds import LedgerBuilds
-from delivery.canonical import canonical_digest
 from delivery.config import Approvals, Configuration, Environment
 from delivery.config_overlaps import overlaps
 from delivery.connections import Connections
@@ -19,15 +16,11 @@ from delivery.errors import ConfigurationError, NotFoundError
 from delivery.plan import Plan
 from delivery.planning import PlanRequest, Surroundings, make_plan
 from delivery.ports import SourceRepository
-from delivery.promoting.accepting import policies_in_force, propose
+from delivery.promoting.accepting import policies_in_force
 from delivery.promoting.candidates import CONFIGURATION_FILE, configuration_at
-from delivery.run import ENDED, Run
-from delivery.running.reusing import answer, asks_for_nothing_new
 from delivery.source import Revision
 from delivery.step_choice import Wishes
-from shipline.control.control import Control
 from shipline.control.projects import fetch
-from shipline.control.queueing import queue_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +35,7 @@ class Asked:
     fail_fast: bool | None = None
     hotfix: bool = False
     request: str | None = None
+    """The caller's own id of it."""
 
 
 def plan(connections: Connections, project: str, asked: Asked) -> Plan:
@@ -111,48 +105,3 @@ def find_revision(connections: Connections, project: str, asked: Asked) -> Revis
         if remote:
             raise
         return connections.source(project).resolve(resolve(location, name))
-
-
-def start_run(control: Control, project: str, asked: Asked, actor: Actor) -> Run:
-    """Write a run down with its plan; the dispatcher starts it, unless all of it is there already.
-
-    The same request or work under way is one run.
-    """
-    connections = control.ports
-    planned = plan(connections, project, asked)
-    configuration = configuration_at(connections, project, planned.revision.commit)
-    digest = canonical_digest(planned.to_json())
-    same = _same_request(connections, project, asked, digest)
-    if same:
-        return same
-    propose(connections, project, configuration, actor)
-    environments = [one.environment for one in policies_in_force(connections, project)]
-    control.flow_runs.ensure_deployments(project, environments)
-    run = Run(
-        id=str(uuid6.uuid7()),
-        project=project,
-        revision=planned.revision.commit,
-        based_on=planned.revision.based_on,
-        requested_at=connections.clock.now(),
-        requested_by=actor.subject,
-        plan_digest=digest,
-        partial=bool(asked.only),
-        hotfix=asked.hotfix,
-        request=asked.request,
-    )
-    connections.operations.save("plans", run.id, project, {"plan": planned.to_json()})
-    connections.operations.save("runs", run.id, project, run.document())
-    if not (asks_for_nothing_new(planned) and answer(connections, run)):
-        queue_run(connections, run, run.requested_at)
-    return run
-
-
-def _same_request(connections: Connections, project: str, asked: Asked, digest: str) -> Run | None:
-    if asked.request:
-        for document in connections.operations.find("runs", project=project, request=asked.request):
-            return Run.read(document)
-    for document in connections.operations.find("runs", project=project, plan_digest=digest):
-        run = Run.read(document)
-        if run.state not in ENDED and run.verified_at is None:
-            return run
-    return None

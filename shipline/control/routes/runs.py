@@ -10,8 +10,9 @@ from delivery.run import RunState
 from delivery.running.work import read_run
 from shipline.control.access import Acting, Caller, Ports, Project
 from shipline.control.answers import require
-from shipline.control.planning import Asked, start_run
+from shipline.control.planning import Asked
 from shipline.control.queueing import queue_run
+from shipline.control.requesting import request_run, start_run
 from shipline.control.run_documents import run_document
 from shipline.control.run_logs import find_log
 
@@ -32,6 +33,8 @@ class RunRequest(BaseModel):
     fail_fast: bool | None = None
     hotfix: bool = False
     request: str | None = None
+    plan_later: bool = False
+    """Answer at once; the run is planned when it is its turn. Takes a full commit id."""
 
 
 class Reason(BaseModel):
@@ -43,9 +46,11 @@ class Reason(BaseModel):
 
 
 @router.post("/projects/{project}/runs", status_code=201)
-def request_run(body: RunRequest, acting: Acting, project: Project, caller: Caller) -> dict[str, str]:
+def post_run(body: RunRequest, acting: Acting, project: Project, caller: Caller) -> dict[str, str]:
     """Ask for a revision to be verified, built and promoted as far as it may go without a person."""
-    return {"id": start_run(acting, project, Asked(**body.model_dump()), caller).id}
+    asked = Asked(**body.model_dump(exclude={"plan_later"}))
+    start = request_run if body.plan_later else start_run
+    return {"id": start(acting, project, asked, caller).id}
 
 
 @router.get("/runs/{run}")
