@@ -326,9 +326,9 @@ class Operations(Protocol):
         ...
 
     def find(
-        self, table: str, project: str | None = None, limit: int = 1000, **equal: JsonValue
+        self, table: str, project: str | None = None, limit: int = 1000, *, below: str = "", **equal: JsonValue
     ) -> list[dict[str, JsonValue]]:
-        """Documents, newest first, whose top-level fields equal what is given."""
+        """Documents, newest first, whose top-level fields equal what is given; `below` a key, as `run/step` is."""
         ...
 
     def claim(self, claim: Claim) -> bool:

@@ -1,6 +1,6 @@
 """Judging: look up what the gates need to know, and ask every one of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -99,16 +99,24 @@ def _below(connections: Connections, project: str, revision: str) -> str | None:
 
 def approvals_for(connections: Connections, promotion: Promotion) -> list[Approval]:
     """Decisions about this promotion, and earlier ones about the very same candidate when it goes back to it."""
-    rows = connections.ledger.rows(
-        "approvals",
-        order="at",
-        project=promotion.project,
-        environment=promotion.environment,
-        candidate=promotion.candidate,
-    )
+    return approvals_of_each(connections, promotion.project, [promotion])[promotion.id]
+
+
+def approvals_of_each(
+    connections: Connections, project: str, promotions: Sequence[Promotion]
+) -> dict[str, list[Approval]]:
+    """By promotion, as `approvals_for`, all asked for at once."""
+    candidates: list[JsonValue] = [*sorted({one.candidate for one in promotions})]
+    rows = connections.ledger.rows("approvals", order="at", project=project, candidate=candidates)
     given = [_APPROVAL.validate_python(row) for row in rows]
-    going_back = promotion.kind is Kind.ROLLBACK
-    return [one for one in given if one.promotion == promotion.id or (going_back and one.decision == "approve")]
+    return {promotion.id: [one for one in given if _counts(one, promotion)] for promotion in promotions}
+
+
+def _counts(approval: Approval, promotion: Promotion) -> bool:
+    if (approval.environment, approval.candidate) != (promotion.environment, promotion.candidate):
+        return False
+    going_back = promotion.kind is Kind.ROLLBACK and approval.decision == "approve"
+    return approval.promotion == promotion.id or going_back
 
 
 def _approvals(connections: Connections, promotion: Promotion, policy: AcceptedPolicy) -> Verdict:
@@ -145,17 +153,16 @@ class _Facts:
         return bool(row and row.get("revoked_at") is None)
 
     def verified_before(self) -> bool:
-        """Whether the release, or each of its services, was verified here."""
-        if self.verified(self.promotion.environment):
+        """Whether the release, or each of its services, was verified here; asked of what goes back only."""
+        if self.promotion.kind is not Kind.ROLLBACK or self.verified(self.promotion.environment):
             return True
         services = release_services(self.connections, self.promotion.project, self.promotion.release)
         rows = self.connections.ledger.rows(
             "verified", project=self.promotion.project, environment=self.promotion.environment, revoked_at=None
         )
-        seen: set[tuple[str, str]] = set()
-        for row in rows:
-            known = release_services(self.connections, self.promotion.project, Digest(str(row["release"])))
-            seen |= {(name, str(one["artifact"])) for name, one in known.items()}
+        releases = frozenset(str(row["release"]) for row in rows)
+        known = services_of_releases(self.connections, self.promotion.project, releases)
+        seen = {(name, str(one["artifact"])) for each in known.values() for name, one in each.items()}
         return bool(services) and all((name, str(one["artifact"])) in seen for name, one in services.items())
 
     def bad(self) -> tuple[Digest, ...]:
@@ -202,10 +209,20 @@ def _relation(source: SourceRepository, live: str, proposed: str) -> str:
 
 def release_services(connections: Connections, project: str, release: str) -> dict[str, dict[str, JsonValue]]:
     """Service name to {artifact, definition, migrations, revision} of a release; empty when it is unknown."""
-    rows = connections.ledger.rows("releases", project=project, digest=release)
-    services = rows[0].get("services") if rows else None
-    if not isinstance(services, dict):
-        return {}
+    return services_of_releases(connections, project, frozenset({release})).get(release, {})
+
+
+def services_of_releases(
+    connections: Connections, project: str, releases: frozenset[str]
+) -> dict[str, dict[str, dict[str, JsonValue]]]:
+    """By release, as `release_services`, all asked for at once."""
+    digests: list[JsonValue] = [*sorted(releases)]
+    rows = connections.ledger.rows("releases", project=project, digest=digests)
+    return {str(row["digest"]): _services(row.get("services")) for row in rows}
+
+
+def _services(found: JsonValue) -> dict[str, dict[str, JsonValue]]:
+    services = found if isinstance(found, dict) else {}
     return {name: one for name, one in services.items() if isinstance(one, dict)}
 
 

@@ -34,10 +34,12 @@ def read_promotion(connections: Connections, promotion: str) -> Promotion:
 def read_promotions(
     connections: Connections,
     order: str = "sequence",
+    limit: int | None = None,
     **equal: Any,  # noqa: ANN401  # handed on to Ledger.rows, which says what they may be
 ) -> list[Promotion]:
     """Promotions whose fields equal what is given, in order of request."""
-    return [_PROMOTION.validate_python(row) for row in connections.ledger.rows("promotions", order=order, **equal)]
+    rows = connections.ledger.rows("promotions", order=order, limit=limit, **equal)
+    return [_PROMOTION.validate_python(row) for row in rows]
 
 
 def log_of(connections: Connections, promotion: str) -> Path:

@@ -13,12 +13,13 @@ def history(
     environment: Annotated[str | None, typer.Argument(metavar="ENV", help="Only this one.")] = None,
     *,
     since: Annotated[str | None, typer.Option(metavar="TIME", help="RFC 3339, such as 2026-03-01T00:00:00Z.")] = None,
+    limit: Annotated[int, typer.Option(metavar="NUMBER", min=1, help="So many at most, the newest.")] = 100,
 ) -> None:
     """Show the ledger's promotions, newest first.
 
     Example: shipline history production --since 2026-03-01T00:00:00Z
     """
-    found = session.api.get(session.path("history"), {"environment": environment, "since": since})
+    found = session.api.get(session.path("history"), {"environment": environment, "since": since, "limit": limit})
     session.show(found, _render)
 
 

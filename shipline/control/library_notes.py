@@ -13,7 +13,7 @@ NOTHING_DEPLOYED = "nothing is deployed: no service is declared"
 
 def note_of_project(connections: Connections, project: str) -> str:
     """By the revision that was tested last; empty when there is none or it made a release."""
-    tested = connections.ledger.rows("revisions", order="-tested_at", project=project)
+    tested = connections.ledger.rows("revisions", order="-tested_at", limit=1, project=project)
     return NOTHING_DEPLOYED if tested and not tested[0].get("release") else ""
 
 

@@ -1,14 +1,17 @@
 """Promotions as the API shows them."""
 
+from collections.abc import Sequence
+
 from pydantic import JsonValue
 
+from delivery.approval import Approval
 from delivery.connections import Connections
 from delivery.errors import DeliveryError
 from delivery.ledger import utc_text
 from delivery.promoting.accepting import policy_version
 from delivery.promoting.approving import what_changes
 from delivery.promoting.changes import service_changes
-from delivery.promoting.judging import approvals_for, judge, release_services
+from delivery.promoting.judging import approvals_for, approvals_of_each, judge, release_services
 from delivery.promotion import Phase, Promotion, ServiceChange
 from shipline.control.control import Control
 
@@ -83,8 +86,16 @@ def approval_document(control: Control, promotion: Promotion) -> dict[str, JsonV
     }
 
 
-def history_document(connections: Connections, promotion: Promotion) -> dict[str, JsonValue]:
-    """One line of `shipline history --json`."""
+def history_documents(
+    connections: Connections, project: str, promotions: Sequence[Promotion]
+) -> list[dict[str, JsonValue]]:
+    """`shipline history --json`."""
+    approvals = approvals_of_each(connections, project, promotions)
+    return [history_document(one, approvals[one.id]) for one in promotions]
+
+
+def history_document(promotion: Promotion, approvals: Sequence[Approval]) -> dict[str, JsonValue]:
+    """One line of it."""
     return {
         "id": promotion.id,
         "environment": promotion.environment,
@@ -97,7 +108,7 @@ def history_document(connections: Connections, promotion: Promotion) -> dict[str
         "live_from": utc_text(promotion.live_at) if promotion.live_at else None,
         "finished_at": utc_text(promotion.finished_at) if promotion.finished_at else None,
         "by": promotion.requested_by.subject,
-        "approvals": [one.approver for one in approvals_for(connections, promotion) if one.decision == "approve"],
+        "approvals": [one.approver for one in approvals if one.decision == "approve"],
         "rollback_of": promotion.rollback_of,
         "caused_by_incident": promotion.caused_by_incident,
     }

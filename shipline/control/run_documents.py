@@ -38,7 +38,7 @@ def run_document(control: Control, run: Run) -> dict[str, JsonValue]:
     connections = control.ports
     promotions = run_promotions(connections, run)
     state = overall_state(run, promotions)
-    steps = connections.operations.find("steps", run=run.id)
+    steps = connections.operations.find("steps", below=run.id)
     planned = connections.operations.load("plans", run.id) or {}
     return {
         "id": run.id,

@@ -430,3 +430,10 @@ def test_two_processes_writing_in_turn_follow_each_other(database: Database) -> 
     assert one.streams()["shop"][0] == 15
     one.close()
     other.close()
+
+
+def test_a_body_that_names_another_project_is_in_neither(ledger: Ledger) -> None:
+    """Whoever may write one project's stream does not write another's rows."""
+    ledger.append("shop", [_draft("promotion.requested", id="p1", environment="dev", project="blog")])
+
+    assert ledger.rows("promotions", project="shop") == ledger.rows("promotions", project="blog") == []

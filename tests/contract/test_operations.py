@@ -187,8 +187,9 @@ def test_documents_are_found_newest_first(operations: Operations) -> None:
     operations.save("steps", "s1", "shop", {"id": "s1", "even": True})
 
     def ids(project: str | None = None, limit: int = 1000, *, even: bool | None = None) -> list[object]:
-        equal = {} if even is None else {"even": even}
-        return [one["id"] for one in operations.find("runs", project, limit, **equal)]
+        if even is None:
+            return [one["id"] for one in operations.find("runs", project, limit)]
+        return [one["id"] for one in operations.find("runs", project, limit, even=even)]
 
     assert ids() == ["r3", "r2", "r1", "r0"]
     assert ids("shop") == ["r3", "r2", "r0"]
@@ -235,3 +236,12 @@ def test_of_many_at_once_one_claims(operations: Operations) -> None:
     asked = [Claim("run", "state", {"pid": pid}) for pid in range(16)]
     with ThreadPoolExecutor(8) as threads:
         assert sum(threads.map(operations.claim, asked)) == 1
+
+
+def test_documents_are_found_below_a_key(operations: Operations) -> None:
+    for key in ("run-1", "run-1/unit", "run-1/unit@api", "run-10/unit", "run-2/unit"):
+        operations.save("steps", key, "shop", {"key": key})
+
+    found = operations.find("steps", below="run-1")
+
+    assert [one["key"] for one in found] == ["run-1/unit@api", "run-1/unit"]

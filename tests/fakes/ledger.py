@@ -53,7 +53,9 @@ class InMemoryLedger:
             found = [
                 (project_, key, document)
                 for (name, project_, key), document in sorted(self._documents.items())
-                if name == table and all(_matches(document.get(field), wanted) for field, wanted in equal.items())
+                if name == table
+                and equal.get("project") in {None, project_}
+                and all(_matches(document.get(field), wanted) for field, wanted in equal.items())
             ]
         if order:
             found = _ordered(found, order.removeprefix("-"), descending=order.startswith("-"))

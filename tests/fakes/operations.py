@@ -84,13 +84,13 @@ class InMemoryOperations:
         return dict(json.loads(found[1])) if found else None
 
     def find(
-        self, table: str, project: str | None = None, limit: int = 1000, **equal: JsonValue
+        self, table: str, project: str | None = None, limit: int = 1000, *, below: str = "", **equal: JsonValue
     ) -> list[dict[str, JsonValue]]:
         with self._lock:
             saved = [
                 json.loads(text)
-                for (name, _), (owner, text) in self._documents.items()
-                if name == table and project in {None, owner}
+                for (name, key), (owner, text) in self._documents.items()
+                if name == table and project in {None, owner} and (not below or key.startswith(f"{below}/"))
             ]
         found = [one for one in reversed(saved) if all(one.get(field) == wanted for field, wanted in equal.items())]
         return found[:limit]

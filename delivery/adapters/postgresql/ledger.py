@@ -84,6 +84,10 @@ class PostgresqlLedger:
     ) -> list[dict[str, JsonValue]]:
         columns = schema.projections.c
         query = select(columns.document).where(columns.table_name == table)
+        owner = equal.get("project")
+        if isinstance(owner, str):  # by the key's index: a project is too much of all documents for theirs
+            query = query.where(columns.project == owner, columns.document["project"].astext == owner)
+            del equal["project"]
         for field, wanted in equal.items():
             query = query.where(equals_any(columns.document, field, wanted))
         query = query.order_by(*_order(order)).limit(limit)

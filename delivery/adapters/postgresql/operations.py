@@ -58,7 +58,7 @@ class PostgresqlOperations:
     def leases(self, prefix: str = "") -> list[Lease]:
         query = (
             select(schema.leases)
-            .where(_leases.until > func.clock_timestamp(), _leases.name.startswith(prefix, autoescape=True))
+            .where(_leases.until > func.statement_timestamp(), _leases.name.startswith(prefix, autoescape=True))
             .order_by(_leases.name)
         )
         with connected(self._engine, "reading the leases") as connection:
@@ -79,9 +79,11 @@ class PostgresqlOperations:
             return connection.execute(query).scalar_one_or_none()
 
     def find(
-        self, table: str, project: str | None = None, limit: int = 1000, **equal: JsonValue
+        self, table: str, project: str | None = None, limit: int = 1000, *, below: str = "", **equal: JsonValue
     ) -> list[dict[str, JsonValue]]:
         query = select(_documents.document).where(_documents.table_name == table)
+        if below:  # "0" follows "/": a range of the key's index
+            query = query.where(_documents.key > f"{below}/", _documents.key < f"{below}0")
         if project is not None:
             query = query.where(_documents.project == project)
         for field, wanted in equal.items():

@@ -14,7 +14,7 @@ from sqlalchemy.exc import ProgrammingError
 from delivery.adapters.postgresql.engine import connected, make_engine, translating
 from delivery.errors import PermanentError
 
-NEWEST = "0003"
+NEWEST = "0004"
 """The last step in `migrations/versions`."""
 
 

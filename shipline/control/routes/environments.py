@@ -1,9 +1,9 @@
 """Environments: what runs, what waits, holds, history, incidents."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from delivery.connections import Connections
@@ -18,7 +18,7 @@ from shipline.control.access import Acting, Caller, Ports, Project
 from shipline.control.answers import require
 from shipline.control.environment_documents import hold_document, incident_document, status_documents
 from shipline.control.library_notes import note_of_project
-from shipline.control.promotion_documents import approval_document, history_document
+from shipline.control.promotion_documents import approval_document, history_documents
 from shipline.control.queue_documents import queue_document
 
 router = APIRouter(tags=["environments"])
@@ -86,13 +86,17 @@ def approvals(acting: Acting, project: Project) -> list[dict[str, JsonValue]]:
 
 @router.get("/projects/{project}/history")
 def history(
-    ports: Ports, project: Project, environment: str | None = None, since: datetime | None = None
+    ports: Ports,
+    project: Project,
+    environment: str | None = None,
+    since: datetime | None = None,
+    limit: Annotated[int, Query(ge=1)] = 100,
 ) -> list[dict[str, JsonValue]]:
-    """The ledger's promotions, newest first; a time without a zone is UTC."""
+    """The ledger's promotions, newest first and so many at most; a time without a zone is UTC."""
     equal = {"environment": environment} if environment else {}
-    found = read_promotions(ports, order="-sequence", project=project, **equal)
+    found = read_promotions(ports, order="-sequence", limit=limit, project=project, **equal)
     begin = since.replace(tzinfo=since.tzinfo or UTC) if since else None
-    return [history_document(ports, one) for one in found if begin is None or one.requested_at >= begin]
+    return history_documents(ports, project, [one for one in found if begin is None or one.requested_at >= begin])
 
 
 @router.get("/projects/{project}/incidents")
