@@ -19,6 +19,7 @@ class Curve:
 def draw(file: Path, title: str, runs: Sequence[int], curves: Sequence[Curve], limit: float | None = None) -> None:
     """An SVG with both axes logarithmic: what grows with the runs is a slope there, what does not is level."""
     mpl.rcParams["svg.hashsalt"] = file.name  # the same figures are the same bytes
+    mpl.rcParams["svg.fonttype"] = "none"  # text stays text
     figure = Figure(figsize=(9, 4.5), layout="constrained")
     axes = figure.subplots()
     for number, curve in enumerate(curves):

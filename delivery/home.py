@@ -44,6 +44,11 @@ class Home:
         return self.root / "ledger-heads.json"
 
     @property
+    def ledger_segments(self) -> Path:
+        """Closed segments of the ledger, a folder per stream: what is in them may not be in the database any more."""
+        return self.root / "ledger"
+
+    @property
     def postgresql(self) -> Path:
         """Data directory of the embedded PostgreSQL."""
         return self.root / "postgresql"

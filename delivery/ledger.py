@@ -93,13 +93,15 @@ class Break:
     reason: str
 
 
-def breaks(entries: Iterable[Entry], head: tuple[int, Digest] | None = None) -> list[Break]:
-    """Every place where one stream's entries, in order from the first, do not form a chain.
+def breaks(
+    entries: Iterable[Entry], head: tuple[int, Digest] | None = None, after: tuple[int, Digest] = (0, GENESIS)
+) -> list[Break]:
+    """Every place where one stream's entries, in order from the one that follows `after`, do not form a chain.
 
     `head` is the (sequence, digest) recorded elsewhere; a chain that ends before it was cut off.
     """
     found: list[Break] = []
-    previous, expected = GENESIS, 1
+    previous, expected = after[1], after[0] + 1
     last: Entry | None = None
     for entry in entries:
         if entry.sequence != expected:

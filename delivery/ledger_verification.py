@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from delivery.artifact import Digest
+from delivery.errors import VerificationError
 from delivery.ledger import Break, Entry, breaks
-from delivery.ports import Ledger
+from delivery.ports import Ledger, SegmentStore
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,10 +30,16 @@ class _Counted:
 
     def __init__(self) -> None:
         self.seen = 0
+        self.last = 0
+        """Sequence of the last one."""
 
-    def through(self, entries: Iterator[Entry]) -> Iterator[Entry]:
+    def through(self, entries: Iterator[Entry], closed: Mapping[int, Digest], found: list[Break]) -> Iterator[Entry]:
+        """`found` gets a break where an entry is not the head that its closed segment was signed with."""
+        self.last = 0
         for entry in entries:
-            self.seen += 1
+            self.seen, self.last = self.seen + 1, entry.sequence
+            if closed.get(entry.sequence, entry.digest) != entry.digest:
+                found.append(Break(entry.stream, entry.sequence, "it is not the head of its closed segment"))
             yield entry
 
 
@@ -40,16 +47,21 @@ Heads = Mapping[str, tuple[int, Digest]]
 """By stream: the (sequence, digest) of its last entry."""
 
 
-def verify(ledger: Ledger, published: Heads | None = None) -> Verification:
+def verify(ledger: Ledger, published: Heads | None = None, segments: SegmentStore | None = None) -> Verification:
     """Read every entry once, streaming; entries appended meanwhile are left to the next time.
 
-    `published` are heads that were recorded outside of the database: each must still be part of its chain.
+    `published` are heads that were recorded outside of the database: each must still be part of its chain. So must be
+    the heads of closed segments; what has left the database is read from their files.
     """
     heads = ledger.streams()
     counted = _Counted()
     broken: list[Break] = []
     for stream, head in heads.items():
-        broken += _breaks_of(ledger, stream, head, counted)
+        try:
+            closed = {one.last: one.head for one in segments.segments(stream)} if segments else {}
+            broken += _breaks_of(ledger, stream, head, counted, closed)
+        except VerificationError as error:
+            broken.append(Break(stream, counted.last + 1, f"{error.message}; {error.hint}"))
     broken += [found for stream, head in (published or {}).items() if (found := _unpublished(ledger, stream, head))]
     return Verification(counted.seen, heads, tuple(broken))
 
@@ -62,9 +74,13 @@ def _unpublished(ledger: Ledger, stream: str, head: tuple[int, Digest]) -> Break
     return Break(stream, head[0], "the head that was published outside of the database is not in the chain")
 
 
-def _breaks_of(ledger: Ledger, stream: str, head: tuple[int, Digest], counted: _Counted) -> list[Break]:
+def _breaks_of(
+    ledger: Ledger, stream: str, head: tuple[int, Digest], counted: _Counted, closed: Mapping[int, Digest]
+) -> list[Break]:
     up_to_head = takewhile(lambda entry: entry.sequence <= head[0], ledger.entries(stream))
-    found = breaks(counted.through(up_to_head), head if head[0] else None)
+    unsealed: list[Break] = []
+    found = breaks(counted.through(up_to_head, closed, unsealed), head if head[0] else None)
+    found += unsealed
     beyond = [entry.sequence for entry in ledger.entries(stream, after=head[0])]
     now = ledger.streams().get(stream, head)
     if beyond and beyond[-1] > now[0]:  # an entry and its head are committed together

@@ -21,6 +21,7 @@ from delivery.ledger import Draft, Entry
 from delivery.queue import Queued
 from delivery.rollout import Candidate, Handle, Observed, Progress, RolloutPlan, Target
 from delivery.runner import Exit, ProcessSpec
+from delivery.segments import Segment
 from delivery.source import Change, Commit, Revision
 from delivery.verification import SmokeReport
 
@@ -254,6 +255,26 @@ class Guard:
     """The promotion is in one of these phases."""
 
 
+class SegmentStore(Protocol):
+    """Closed segments of the ledger, outside of the database. VerificationError for what is missing or not ours."""
+
+    def close(self, entries: Sequence[Entry]) -> Segment:
+        """Write and sign entries (one at least) that follow one another in one stream; the same again is the same."""
+        ...
+
+    def segments(self, stream: str) -> list[Segment]:
+        """In order; the signature of each is checked."""
+        ...
+
+    def entries(self, stream: str, after: int) -> Iterator[Entry]:
+        """Those after this sequence that stand in the same segment as the next one; none when no segment has it."""
+        ...
+
+    def entries_of(self, segment: Segment) -> Iterator[Entry]:
+        """In order, streaming."""
+        ...
+
+
 class Ledger(Protocol):
     """Entries, and the projections made from them in the same transaction (`delivery.projection`)."""
 
@@ -329,6 +350,14 @@ class Operations(Protocol):
         self, table: str, project: str | None = None, limit: int = 1000, *, below: str = "", **equal: JsonValue
     ) -> list[dict[str, JsonValue]]:
         """Documents, newest first, whose top-level fields equal what is given; `below` a key, as `run/step` is."""
+        ...
+
+    def keys(self, table: str, before: str, limit: int = 1000) -> list[str]:
+        """Keys of a table's documents that sort before this one, in order."""
+        ...
+
+    def forget(self, identity: str) -> None:
+        """Drop what is kept of a run or promotion that has ended: its documents in every table, and a run's lease."""
         ...
 
     def claim(self, claim: Claim) -> bool:

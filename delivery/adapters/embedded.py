@@ -14,6 +14,7 @@ from delivery.adapters.postgresql.ledger import PostgresqlLedger
 from delivery.adapters.postgresql.operations import PostgresqlOperations
 from delivery.adapters.postgresql.queue import PostgresqlQueue
 from delivery.adapters.postgresql.urls import application_url
+from delivery.adapters.segment_files import SegmentFiles
 from delivery.connections import Connections
 from delivery.home import Home
 
@@ -32,7 +33,7 @@ def connect(home: Home) -> Connections:
     return Connections(
         home=home,
         clock=SystemClock(),
-        ledger=PostgresqlLedger(database),
+        ledger=PostgresqlLedger(database, segments=SegmentFiles(home)),
         operations=PostgresqlOperations(database),
         queue=PostgresqlQueue(database),
         source=lambda project: GitRepository(home.source(project)),

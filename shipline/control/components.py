@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from http.client import HTTPConnection, HTTPException
 from importlib.metadata import version
@@ -18,6 +18,7 @@ from delivery.adapters.postgresql.urls import read_urls, write_urls
 from delivery.adapters.processes import Launch, ProcessIdentity, environment, identify, spawn
 from delivery.errors import NotFoundError
 from delivery.home import Home
+from delivery.retention import Retention
 from shipline.control.component import Component
 from shipline.control.credentials import prefect_auth
 from shipline.control.hosting import Hosting
@@ -73,6 +74,8 @@ class PrefectServer:
     home: Home
     address: PrefectAddress
     spawn: Callable[[Launch], ProcessIdentity] = spawn
+    keep: Retention = field(default_factory=Retention)
+    """What of Prefect's own tables."""
 
     def component(self, needs: tuple[str, ...]) -> Component:
         """To supervise."""
@@ -121,8 +124,9 @@ class PrefectServer:
             "PREFECT_SERVER_UI_SHOW_PROMOTIONAL_CONTENT": "false",
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_SERVER_DATABASE_SQLALCHEMY_POOL_SIZE": "3",  # each takes PostgreSQL 10 MB
-            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
+            "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": f"P{self.keep.prefect_events.days}D",
             "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+            "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": str(round(self.keep.prefect.total_seconds())),
             "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",  # ours expire an hour before Prefect's
             "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "60",  # only the name of a state: we start what is due
             "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "60",

@@ -28,6 +28,8 @@ _SETTINGS = (
     "SHIPLINE_DATABASE_URL",
     "SHIPLINE_DATABASE_NAME",
 )
+_RETENTION = "SHIPLINE_KEEP_"
+"""What the names of its settings begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +88,7 @@ def _spawn(home: Home) -> ProcessIdentity:
     close_home(home)
     log = home.control_logs / "control.log"
     processes.rotate(log)
-    given = {name: os.environ[name] for name in _SETTINGS if name in os.environ}
+    given = {name: text for name, text in os.environ.items() if name in _SETTINGS or name.startswith(_RETENTION)}
     return processes.spawn(
         Launch((*PYTHON, "-m", "shipline.control"), home.root, log, {**component_environment(home), **given})
     )

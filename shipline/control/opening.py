@@ -18,6 +18,7 @@ from shipline.control.control import Control
 from shipline.control.credentials import api_token
 from shipline.control.door import Door
 from shipline.control.plane import ControlPlane
+from shipline.control.retention_process import run_retention
 from shipline.control.settings import ControlSettings
 
 _logger = logging.getLogger("shipline.control")
@@ -25,6 +26,7 @@ _MIGRATION_PAUSE_SECONDS = 1.0
 _DISPATCH_SECONDS = 0.5
 _THOROUGH_SECONDS = 5.0
 """Between two looks at what waits for time or people."""
+_RETENTION_SECONDS = 3600.0
 
 
 async def open_api(plane: ControlPlane, door: Door, settings: ControlSettings, changed: asyncio.Event) -> None:
@@ -39,6 +41,7 @@ async def open_api(plane: ControlPlane, door: Door, settings: ControlSettings, c
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_dispatch(control, changed))
         tasks.create_task(plane.hosting.serve(control.ports.operations))
+        tasks.create_task(_retain(plane.home))
 
 
 def _imported_api() -> Callable[[Control, str, Callable[[], dict[str, Any]]], FastAPI]:
@@ -69,6 +72,13 @@ async def _dispatch(control: Control, changed: asyncio.Event) -> None:
         with suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), _DISPATCH_SECONDS)
         changed.clear()
+
+
+async def _retain(home: Home) -> None:
+    """Forget what ended long ago, now and then, in a process that steps aside for every other."""
+    while True:
+        await asyncio.sleep(_RETENTION_SECONDS)
+        await run_retention(home)
 
 
 async def _tried(doing: str, act: Callable[[], None]) -> bool:

@@ -26,7 +26,7 @@ from shipline.control.hosting import Hosting
 from shipline.control.lock import only_one
 from shipline.control.opening import open_api
 from shipline.control.plane import ControlPlane
-from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen
+from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen, retention
 from shipline.control.state import ControlState, read_state, write_state
 from shipline.control.strays import marked
 from shipline.control.supervision import Supervisor
@@ -81,7 +81,7 @@ def _plane(
     needs = (database.name,) if database else ()
     components = [
         *([database] if database else []),
-        PrefectServer(home, address, hosting.spawn).component(needs=(*needs, "worker")),
+        PrefectServer(home, address, hosting.spawn, retention()).component(needs=(*needs, "worker")),
         Worker(home, lambda: address.url, hosting).component(needs=needs),
     ]
 

@@ -5,8 +5,14 @@ import socket
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 
 from delivery.errors import ConfigurationError, TransientError
+from delivery.retention import Retention
+
+_MEGABYTE = 1024**2
+_MOST_DAYS = 36_500
+_MOST_MEGABYTES = 100_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +40,33 @@ class ControlSettings:
             database_url=environment.get("SHIPLINE_DATABASE_URL") or None,
             database_name=environment.get("SHIPLINE_DATABASE_NAME") or "shipline",
         )
+
+
+def retention(environment: Mapping[str, str] = os.environ) -> Retention:
+    """What is kept, and for how long, by the environment's `SHIPLINE_KEEP_*`; ConfigurationError for no whole number.
+
+    `RUN_DAYS`, `LOG_MEGABYTES`, `PREFECT_DAYS`, `PREFECT_EVENT_DAYS`, `ENTRY_DAYS`.
+    """
+    usual = Retention()
+    return Retention(
+        runs=_days(environment, "SHIPLINE_KEEP_RUN_DAYS", usual.runs),
+        log_bytes=_MEGABYTE
+        * _number(environment, "SHIPLINE_KEEP_LOG_MEGABYTES", usual.log_bytes // _MEGABYTE, _MOST_MEGABYTES),
+        prefect=_days(environment, "SHIPLINE_KEEP_PREFECT_DAYS", usual.prefect),
+        prefect_events=_days(environment, "SHIPLINE_KEEP_PREFECT_EVENT_DAYS", usual.prefect_events),
+        entries=_days(environment, "SHIPLINE_KEEP_ENTRY_DAYS", usual.entries),
+    )
+
+
+def _days(environment: Mapping[str, str], name: str, usual: timedelta) -> timedelta:
+    return timedelta(days=_number(environment, name, usual.days, _MOST_DAYS))
+
+
+def _number(environment: Mapping[str, str], name: str, usual: int, most: int) -> int:
+    text = environment.get(name) or str(usual)
+    if not text.isascii() or not text.isdigit() or not 0 < int(text) <= most:
+        raise ConfigurationError(f"reading {name}: it must be a whole number from 1 to {most}, got '{text}'")
+    return int(text)
 
 
 def listen(settings: ControlSettings, remembered: int | None) -> socket.socket:

@@ -245,3 +245,41 @@ def test_documents_are_found_below_a_key(operations: Operations) -> None:
     found = operations.find("steps", below="run-1")
 
     assert [one["key"] for one in found] == ["run-1/unit@api", "run-1/unit"]
+
+
+def test_keys_are_told_in_order_up_to_one(operations: Operations) -> None:
+    for key in ("b", "a", "d", "c"):
+        operations.save("runs", key, "shop", {})
+    operations.save("plans", "a", "shop", {})
+
+    assert operations.keys("runs", before="d") == ["a", "b", "c"]
+    assert operations.keys("runs", before="d", limit=2) == ["a", "b"]
+    assert operations.keys("runs", before="a") == []
+
+
+def test_what_is_forgotten_leaves_nothing_and_takes_nothing_else_along(operations: Operations) -> None:
+    for run in ("run-1", "run-10", "run-2"):
+        for table in ("runs", "plans", "flow_runs"):
+            operations.save(table, run, "shop", {"of": run})
+        operations.save("steps", f"{run}/unit", "shop", {"of": run})
+    operations.save("projects", "run-1", "shop", {"of": "another table"})
+    operations.release(_acquire(operations, "run:run-1", "one"))
+    held = _acquire(operations, "run:run-2", "two")
+
+    operations.forget("run-1")
+    operations.forget("run-1")
+
+    tables = ("runs", "plans", "flow_runs", "steps")
+    left = {str(one["of"]) for table in tables for one in operations.find(table)}
+    assert left == {"run-10", "run-2"}
+    assert operations.load("projects", "run-1") == {"of": "another table"}
+    assert _acquire(operations, "run:run-1", "three").fence == 1
+    assert operations.renew(held, LONG)
+
+
+def test_a_lease_that_is_held_is_not_forgotten(operations: Operations) -> None:
+    held = _acquire(operations, "run:run-1", "one")
+
+    operations.forget("run-1")
+
+    assert operations.renew(held, LONG)

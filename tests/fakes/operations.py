@@ -9,6 +9,7 @@ from threading import RLock
 from pydantic import JsonValue
 
 from delivery.ports import Claim, Lease, Row
+from delivery.run import lease_name
 
 _LONG_AGO = datetime.min.replace(tzinfo=UTC)
 
@@ -94,6 +95,24 @@ class InMemoryOperations:
             ]
         found = [one for one in reversed(saved) if all(one.get(field) == wanted for field, wanted in equal.items())]
         return found[:limit]
+
+    def keys(self, table: str, before: str, limit: int = 1000) -> list[str]:
+        with self._lock:
+            return sorted(key for name, key in self._documents if name == table and key < before)[:limit]
+
+    def forget(self, identity: str) -> None:
+        with self._lock:
+            gone = [
+                (name, key)
+                for name, key in self._documents
+                if (name == "steps" and key.startswith(f"{identity}/"))
+                or (name in {"runs", "plans", "flow_runs"} and key == identity)
+            ]
+            for one in gone:
+                del self._documents[one]
+            lease = self._leases.get(lease_name(identity))
+            if lease and lease.until <= self._now():
+                del self._leases[lease.name]
 
     def claim(self, claim: Claim) -> bool:
         with self._lock:

@@ -1,8 +1,10 @@
 """The ledger in PostgreSQL."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, islice, takewhile
 
 from psycopg.errors import InvalidSqlStatementName, UniqueViolation
+from psycopg.rows import TupleRow
 from pydantic import JsonValue
 from sqlalchemy import ColumnElement, Connection, Engine, func, literal, select
 from sqlalchemy.dialects.postgresql import JSONB
@@ -21,9 +23,9 @@ from delivery.adapters.postgresql.engine import Driver, Lender, Url, connected, 
 from delivery.adapters.postgresql.json_columns import equals_any
 from delivery.adapters.postgresql.statements import forget
 from delivery.artifact import Digest
-from delivery.errors import PermanentError, StaleFenceError
+from delivery.errors import PermanentError, StaleFenceError, VerificationError
 from delivery.ledger import GENESIS, Draft, Entry, Unplaced
-from delivery.ports import Guard, Lease
+from delivery.ports import Guard, Lease, SegmentStore
 from delivery.projection import project
 
 _PAGE = 1000
@@ -32,8 +34,10 @@ _PAGE = 1000
 class PostgresqlLedger:
     """Entries and projections, reached as the application's role."""
 
-    def __init__(self, database: Url | Engine, pool_size: int = 4) -> None:
+    def __init__(self, database: Url | Engine, pool_size: int = 4, segments: SegmentStore | None = None) -> None:
+        """`segments` hold the contents that have left the database."""
         self._engine = engine_of(database, pool_size)
+        self._segments = segments
         self._lender = Lender(self._engine)
         self._alone: dict[str, Head] = {}
         """Heads of streams that nobody else has appended to since we did: a guess, checked by every write."""
@@ -63,11 +67,17 @@ class PostgresqlLedger:
             page = query.where(columns.stream == stream, columns.sequence > after).limit(_PAGE)
             with connected(self._engine, f"reading the entries of '{stream}'") as connection:
                 rows = connection.execute(page).all()
-            for row in rows:
+            if rows and rows[0].content is None:
+                for entry in self._detached(stream, after):
+                    yield entry
+                    after = entry.sequence
+                continue
+            kept = list(takewhile(lambda row: row.content is not None, rows))
+            for row in kept:
                 yield Entry(stream, row.sequence, bytes(row.content), Digest(row.previous), Digest(row.digest))
-            if len(rows) < _PAGE:
+            if len(rows) < _PAGE and len(kept) == len(rows):
                 return
-            after = rows[-1].sequence
+            after = kept[-1].sequence
 
     def streams(self) -> dict[str, tuple[int, Digest]]:
         """Also streams whose head is missing: such a one has head 0."""
@@ -100,12 +110,12 @@ class PostgresqlLedger:
             # appending waits, reading goes on with what was
             own.execute("LOCK TABLE heads IN EXCLUSIVE MODE")
             own.execute("DELETE FROM projections")
-            with own.cursor("all_entries") as cursor:
-                cursor.execute("SELECT stream, sequence, content, previous, digest FROM entries ORDER BY 1, 2")
-                while rows := cursor.fetchmany(_PAGE):
+            for stream in self.streams():
+                entries = self.entries(stream)  # on another connection: what is committed, and nothing is added
+                while page := list(islice(entries, _PAGE)):
                     documents: dict[tuple[str, str, str], dict[str, JsonValue]] = {}
-                    for row in rows:
-                        merge_into(documents, project(Entry(*row)))
+                    for entry in page:
+                        merge_into(documents, project(entry))
                     merge_documents(own, documents)
 
     def _append_alone(self, own: Driver, stream: str, drafts: Sequence[Unplaced]) -> list[Entry] | None:
@@ -123,10 +133,28 @@ class PostgresqlLedger:
         with own.transaction():
             found = lock_head(own, stream)
             _require(own, stream, guard)
-            known = _known(own, stream, drafts) if repeated else {}
+            known = self._known(own, stream, drafts) if repeated else {}
             answer, left = _append_new(own, stream, found, drafts, known)
         self._remember(stream, found, left)
         return answer
+
+    def _detached(self, stream: str, after: int) -> Iterator[Entry]:
+        """What has left the database, from the next entry on; VerificationError when that is not to be had."""
+        found = self._segments.entries(stream, after) if self._segments else iter(())
+        first = next(found, None)
+        if first is None or first.sequence != after + 1:
+            message = f"reading the entries of '{stream}': entry {after + 1} is in a closed segment that is not there"
+            raise VerificationError(message, hint="bring its files back from a copy of the home")
+        return chain([first], found)
+
+    def _known(self, own: Driver, stream: str, drafts: Sequence[Unplaced]) -> dict[str | None, Entry]:
+        found = {row[0]: row[1:] for row in _known_rows(own, stream, drafts)}
+        return {key: self._whole(stream, *row) for key, row in found.items()}
+
+    def _whole(self, stream: str, sequence: int, content: bytes | None, previous: str, digest: str) -> Entry:
+        if content is None:
+            return next(self._detached(stream, sequence - 1))
+        return Entry(stream, sequence, bytes(content), Digest(previous), Digest(digest))
 
     def _remember(self, stream: str, found: Head, left: Head) -> None:
         """Whoever found the head as it left it is alone on the stream, for now."""
@@ -163,17 +191,17 @@ def _append_new(
     return [written[place] if isinstance(place, int) else place for place in places], head
 
 
-def _known(own: Driver, stream: str, drafts: Sequence[Unplaced]) -> dict[str | None, Entry]:
+def _known_rows(own: Driver, stream: str, drafts: Sequence[Unplaced]) -> list[TupleRow]:
     keys = [draft.idempotency_key for draft in drafts if draft.idempotency_key]
     if not keys:
-        return {}
+        return []
     found = own.execute(
         "SELECT idempotency_key, sequence, content, previous, digest FROM entries"
         " WHERE stream = %s AND idempotency_key = ANY(%s)",
         (stream, keys),
         prepare=False,  # planned for the rows that are there by now
     )
-    return {row[0]: Entry(stream, row[1], bytes(row[2]), Digest(row[3]), Digest(row[4])) for row in found}
+    return found.fetchall()
 
 
 def _repeats(drafts: Sequence[Unplaced]) -> bool:

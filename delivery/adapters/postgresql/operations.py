@@ -10,10 +10,12 @@ from delivery.adapters.postgresql import schema
 from delivery.adapters.postgresql.engine import Url, connected, engine_of
 from delivery.adapters.postgresql.json_columns import equals, storable
 from delivery.ports import Claim, Lease, Row
+from delivery.run import lease_name
 
 _leases = schema.leases.c
 _documents = schema.documents.c
 _claims = schema.claims.c
+_OF_RUNS = ("runs", "plans", "flow_runs")
 
 
 class PostgresqlOperations:
@@ -82,14 +84,31 @@ class PostgresqlOperations:
         self, table: str, project: str | None = None, limit: int = 1000, *, below: str = "", **equal: JsonValue
     ) -> list[dict[str, JsonValue]]:
         query = select(_documents.document).where(_documents.table_name == table)
-        if below:  # "0" follows "/": a range of the key's index
-            query = query.where(_documents.key > f"{below}/", _documents.key < f"{below}0")
+        if below:
+            query = query.where(*_below(below))
         if project is not None:
             query = query.where(_documents.project == project)
         for field, wanted in equal.items():
             query = query.where(equals(_documents.document, field, wanted))
         with connected(self._engine, f"reading {table}") as connection:
             return list(connection.execute(query.order_by(_documents.number.desc()).limit(limit)).scalars())
+
+    def keys(self, table: str, before: str, limit: int = 1000) -> list[str]:
+        query = select(_documents.key).where(_documents.table_name == table, _documents.key < before)
+        with connected(self._engine, f"reading the keys of {table}") as connection:
+            return list(connection.execute(query.order_by(_documents.key).limit(limit)).scalars())
+
+    def forget(self, identity: str) -> None:
+        own = _documents.table_name.in_(_OF_RUNS) & (_documents.key == identity)
+        steps = and_(_documents.table_name == "steps", *_below(identity))
+        lease = and_(_leases.name == lease_name(identity), _leases.until <= func.clock_timestamp())
+        with connected(self._engine, f"forgetting {identity}") as connection:
+            for gone in (
+                delete(schema.documents).where(own),
+                delete(schema.documents).where(steps),
+                delete(schema.leases).where(lease),
+            ):
+                connection.execute(gone)
 
     def claim(self, claim: Claim) -> bool:
         new = insert(schema.claims).values(flow_run=claim.flow_run, state=claim.state, process=dict(claim.process))
@@ -109,6 +128,11 @@ class PostgresqlOperations:
         )
         with connected(self._engine, f"dropping the claim to flow run {claim.flow_run}") as connection:
             return bool(connection.execute(gone.returning(_claims.flow_run)).all())
+
+
+def _below(key: str) -> tuple[ColumnElement[bool], ColumnElement[bool]]:
+    """A range of the key's index: "0" follows "/"."""
+    return _documents.key > f"{key}/", _documents.key < f"{key}0"
 
 
 def _in(ttl: timedelta) -> ColumnElement[datetime]:

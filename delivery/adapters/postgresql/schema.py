@@ -11,7 +11,7 @@ entries = Table(
     Column("stream", Text, primary_key=True),
     Column("sequence", BigInteger, primary_key=True),
     Column("idempotency_key", Text),
-    Column("content", LargeBinary),
+    Column("content", LargeBinary, nullable=True),
     Column("previous", Text),
     Column("digest", Text),
 )

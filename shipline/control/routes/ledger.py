@@ -8,6 +8,7 @@ from fastapi.responses import StreamingResponse
 from pydantic import JsonValue
 
 from delivery.adapters.published_heads import read_heads
+from delivery.adapters.segment_files import SegmentFiles
 from delivery.errors import ConfigurationError
 from delivery.ledger_transfer import export_lines, import_lines
 from delivery.ledger_verification import verify
@@ -21,7 +22,7 @@ MOST_IMPORT_BYTES = 64 * 1024 * 1024
 @router.get("/ledger/verify")
 def verify_ledger(ports: Ports) -> dict[str, JsonValue]:
     """Check every entry of every chain."""
-    found = verify(ports.ledger, read_heads(ports.home))
+    found = verify(ports.ledger, read_heads(ports.home), SegmentFiles(ports.home))
     return {
         "ok": found.ok,
         "rows": found.rows,

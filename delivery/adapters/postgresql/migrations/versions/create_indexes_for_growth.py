@@ -19,8 +19,38 @@ CREATE INDEX revisions_by_time ON projections
     WHERE table_name = 'revisions';
 """
 
+# Contents of closed segments may leave, and nothing else may change: one who sets `shipline.detaching` can blank
+# contents, and the application's role cannot even do that, for it may not UPDATE.
+_DETACHING = """
+ALTER TABLE entries ALTER COLUMN content DROP NOT NULL;
+CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND current_setting('shipline.detaching', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION 'entries of the ledger are never changed: % refused', TG_OP
+        USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+CREATE FUNCTION refuse_all_but_detaching() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.content IS NULL AND (NEW.stream, NEW.sequence, NEW.idempotency_key, NEW.previous, NEW.digest)
+        IS NOT DISTINCT FROM (OLD.stream, OLD.sequence, OLD.idempotency_key, OLD.previous, OLD.digest) THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION 'entries of the ledger are never changed: contents may only be detached'
+        USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+CREATE TRIGGER entries_are_only_detached BEFORE UPDATE ON entries
+    FOR EACH ROW EXECUTE FUNCTION refuse_all_but_detaching();
+ALTER TABLE entries ENABLE ALWAYS TRIGGER entries_are_only_detached;
+COMMENT ON COLUMN entries.content IS 'null once its closed segment is read from the file instead';
+"""
+
 
 def upgrade() -> None:
     """Make them; large tables are locked meanwhile, and nobody works with the database yet."""
     op.execute(_INDEXES)
+    op.execute(_DETACHING)
     op.execute(f"GRANT DELETE ON leases TO {context.config.attributes['application']}")
