@@ -17,12 +17,17 @@ async def run_retention(home: Home) -> bool:
     kept = {name: text for name, text in os.environ.items() if name.startswith("SHIPLINE_KEEP_")}
     command = (*LEAN, "-m", "shipline.control.retaining", str(home.root))
     environment = {**component_environment(home), **kept}
-    process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=DEVNULL, stderr=PIPE)
+    try:
+        process = await asyncio.create_subprocess_exec(*command, env=environment, stdout=DEVNULL, stderr=PIPE)
+    except OSError as error:
+        _logger.warning("starting retention: %s", error)
+        return False
     try:
         _, told = await process.communicate()
     finally:
         with suppress(ProcessLookupError):
             process.terminate()
+        await process.wait()
     for line in told.decode(errors="replace").splitlines():
         _logger.log(logging.WARNING if process.returncode else logging.INFO, "retention: %s", line)
     return process.returncode == 0
