@@ -20,6 +20,11 @@ def parse_digest(text: str) -> Digest:
     return Digest(text)
 
 
+def is_digest(text: str) -> bool:
+    """Whether the text has a digest's form."""
+    return _DIGEST.fullmatch(text) is not None
+
+
 def digest_of(content: bytes) -> Digest:
     """The digest of bytes."""
     return Digest("sha256:" + hashlib.sha256(content).hexdigest())

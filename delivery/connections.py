@@ -9,6 +9,8 @@ from delivery.ports import (
     Clock,
     Deployer,
     Ledger,
+    NearStepCache,
+    NearStore,
     Operations,
     Queue,
     SecretStore,
@@ -18,6 +20,14 @@ from delivery.ports import (
     Store,
 )
 from delivery.step_execution import StepPorts
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """Store and step cache on this machine: what is looked through and cleared."""
+
+    store: NearStore
+    steps: NearStepCache
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +43,7 @@ class Connections:
     """By project slug: the mirror of its repository."""
     store: Store
     step_cache: StepCache
+    near: Near
     artifacts: ArtifactStore
     steps: StepPorts
     deployer: Deployer

@@ -1,6 +1,7 @@
 """The plan of a run: a value that is printed by `shipline plan` and executed by the flow as it is."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from pydantic import JsonValue, TypeAdapter
@@ -42,6 +43,8 @@ class PlannedStep:
     """Ids of planned steps that come first."""
     key: Digest
     """Hash of the command, inputs' content, tool versions, environment and platform."""
+    components: Mapping[str, JsonValue] = field(default_factory=dict)
+    """What the key is the digest of, so that a later run can tell what differs."""
 
     @property
     def id(self) -> str:

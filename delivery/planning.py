@@ -78,7 +78,7 @@ def decide_plan(
     """The plan that follows from resolved facts. Pure."""
     configuration, wishes = request.configuration, request.wishes
     reached = impacts(configuration, changes, wishes.force)
-    situation = Situation(configuration, changes, reached, keys.steps, known.succeeded, wishes)
+    situation = Situation(configuration, changes, reached, keys, known.succeeded, wishes)
     return Plan(
         project=request.project,
         revision=request.revision,

@@ -140,8 +140,62 @@ class StepCache(Protocol):
         """The record, if it and all its blobs can be read; otherwise None (a miss)."""
         ...
 
+    def read(self, key: Digest) -> Row | None:
+        """The record alone, whether or not its blobs are there; this does not count as a use of it."""
+        ...
+
     def record(self, key: Digest, record: Row, blobs: Sequence[Digest]) -> None:
         """Remember a success, atomically, after its blobs."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class KeptBlob:
+    """A blob as it lies on this machine."""
+
+    digest: Digest
+    size: int
+    """Bytes."""
+    used_at: datetime
+    """When it was put or looked up last."""
+
+
+@dataclass(frozen=True, slots=True)
+class KeptResult:
+    """A step's record as it lies on this machine."""
+
+    key: Digest
+    blobs: tuple[Digest, ...]
+    size: int
+    """Bytes of the record alone."""
+    used_at: datetime
+    """When it was recorded or looked up last."""
+
+
+class NearStore(Store, Protocol):
+    """A store on this machine, which can be looked through and cleared while others use it."""
+
+    def blobs(self) -> Iterator[KeptBlob]:
+        """Every blob, in no order."""
+        ...
+
+    def remove(self, digest: Digest, unused_since: datetime) -> bool:
+        """Remove a blob that nobody has used since then; whether it was removed. Who puts it meanwhile keeps it."""
+        ...
+
+
+class NearStepCache(StepCache, Protocol):
+    """A step cache on this machine, which can be looked through and cleared while others use it.
+
+    Looking a key up is a use of the record and of all its blobs.
+    """
+
+    def results(self) -> Iterator[KeptResult]:
+        """Every record that can be read, in no order."""
+        ...
+
+    def remove(self, key: Digest, unused_since: datetime) -> bool:
+        """Remove a record that nobody has used since then; whether it was removed."""
         ...
 
 

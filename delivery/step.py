@@ -60,6 +60,8 @@ class StepResult:
     report: ReportSummary = field(default_factory=ReportSummary)
     log: str | None = None
     """The log's name, relative to the run's log folder."""
+    saved_seconds: float = 0.0
+    """What executing it took once, when that was reused."""
     blocked: bool = False
     """Skipped because something that it needs did not pass: nothing after it may run either."""
 

@@ -15,6 +15,7 @@ from delivery.plan import Action, PlannedStep
 from delivery.source import ChangeSet
 from delivery.spelling import closest
 from delivery.step_graph import Node
+from delivery.step_key import Keys
 
 _REUSED = "an earlier success had the same inputs, command, tools and environment"
 
@@ -34,7 +35,7 @@ class Situation:
     configuration: Configuration
     changes: ChangeSet
     impacts: Mapping[str, Impact]
-    keys: Mapping[str, Digest]
+    keys: Keys
     succeeded: Collection[Digest]
     """Keys with a recorded success."""
     wishes: Wishes
@@ -69,12 +70,13 @@ def _choose(node: Node, situation: Situation, consumer: str | None) -> PlannedSt
         reached = Impact(impacted=True, because=(f"'{consumer}' reads its outputs",))
     action = _action(node, situation) if reached.impacted else Action.SKIP
     because = (_REUSED, *reached.because) if action is Action.REUSE else reached.because
-    return PlannedStep(node.name, node.service, action, because, node.needs, situation.keys[node.id])
+    key, components = situation.keys.steps[node.id], situation.keys.components.get(node.id, {})
+    return PlannedStep(node.name, node.service, action, because, node.needs, key, components)
 
 
 def _action(node: Node, situation: Situation) -> Action:
     reusable = node.step.reuse and not _is_forced(node, situation.wishes)
-    return Action.REUSE if reusable and situation.keys[node.id] in situation.succeeded else Action.RUN
+    return Action.REUSE if reusable and situation.keys.steps[node.id] in situation.succeeded else Action.RUN
 
 
 def _reached(node: Node, situation: Situation) -> Impact:

@@ -96,6 +96,8 @@ class StepOrder:
     """Environment variables from the run: SHIPLINE_PROJECT, SHIPLINE_REVISION, SHIPLINE_RUN."""
     needs: Sequence[StepResult] = ()
     """Results whose outputs are laid into the checkout first."""
+    origin: Row = field(default_factory=dict)
+    """What is kept beside a success of where it came from, as plain JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,6 +158,7 @@ def reuse_step(planned: PlannedStep, store: Store, cache: StepCache, log: Path) 
         outputs=parse_digest(str(outputs)) if outputs else None,
         report=_report(cast("Mapping[str, Any]", record["report"])),
         log=log.name,
+        saved_seconds=float(cast("float", record["seconds"])),
     )
 
 
@@ -282,6 +285,7 @@ def _record(order: StepOrder, ports: StepPorts, result: StepResult) -> None:
         "outputs": result.outputs,
         "log": log,
         "report": {**asdict(result.report), "failed": [asdict(case) for case in result.report.failed]},
+        "origin": dict(order.origin),
     }
     ports.cache.record(order.planned.key, cast("Row", record), [log, *([result.outputs] if result.outputs else [])])
 

@@ -61,6 +61,11 @@ def input_patterns(configuration: Configuration, node: Node) -> tuple[str, ...]:
     return tuple(dict.fromkeys(paths))
 
 
+def patterns_of(configuration: Configuration, name: str, service: str | None) -> tuple[str, ...]:
+    """The same for a step as it is planned."""
+    return input_patterns(configuration, Node(name, service, configuration.steps[name], ()))
+
+
 def _expanded(configuration: Configuration, name: str) -> list[Node]:
     step = configuration.steps[name]
     return [Node(name, service, step, _needs(configuration, step, service)) for service in _places(configuration, name)]

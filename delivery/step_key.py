@@ -2,7 +2,7 @@
 
 import platform
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pydantic import BaseModel, JsonValue
 
@@ -33,6 +33,8 @@ class Keys:
 
     steps: Mapping[str, Digest]
     builds: Mapping[str, Digest]
+    components: Mapping[str, Mapping[str, JsonValue]] = field(default_factory=dict)
+    """What the key of each step is the digest of, by the step's id."""
 
 
 def this_platform() -> str:
@@ -64,33 +66,40 @@ def build_patterns(configuration: Configuration, service: str) -> tuple[str, ...
 def keys_of(configuration: Configuration, nodes: Sequence[Node], facts: Facts) -> Keys:
     """The keys of every node (each after what it needs) and of every build."""
     steps: dict[str, Digest] = {}
+    components: dict[str, dict[str, JsonValue]] = {}
     outputs = {node.id for node in nodes if node.step.outputs}
     for node in nodes:
         consumed = {need: steps[need] for need in node.needs if need in outputs}
-        steps[node.id] = step_key(configuration, node, facts, consumed)
-    return Keys(steps, {service: build_key(configuration, service, facts) for service in configuration.services})
+        components[node.id] = step_components(configuration, node, facts, consumed)
+        steps[node.id] = canonical_digest(components[node.id])
+    builds = {service: build_key(configuration, service, facts) for service in configuration.services}
+    return Keys(steps, builds, components)
 
 
-def step_key(configuration: Configuration, node: Node, facts: Facts, consumed: Mapping[str, Digest]) -> Digest:
-    """The key of one node; `consumed` are the keys of the steps whose outputs it gets."""
+def step_components(
+    configuration: Configuration, node: Node, facts: Facts, consumed: Mapping[str, Digest]
+) -> dict[str, JsonValue]:
+    """What the key of one node is the digest of; `consumed` are the keys of the steps whose outputs it gets.
+
+    Secrets are in it as references, inputs as the digest of their tree.
+    """
     step = node.step
-    return canonical_digest(
-        {
-            "format": _FORMAT,
-            "project": facts.project,
-            "command": _plain(step.command),
-            "service": node.service,
-            "inputs": facts.trees[input_patterns(configuration, node)],
-            "consumed": dict(consumed),
-            "environment": dict(step.environment),
-            "secrets": dict(step.secrets),
-            "outputs": list(step.outputs),
-            "reports": _document(step.reports),
-            "fixtures": {name: _document(configuration.fixtures[name]) for name in step.fixtures},
-            "tools": {tool: facts.tools[tool] for tool in step.tools},
-            "platform": facts.platform,
-        }
-    )
+    return {
+        "format": _FORMAT,
+        "schema": configuration.version,
+        "project": facts.project,
+        "command": _plain(step.command),
+        "service": node.service,
+        "inputs": facts.trees[input_patterns(configuration, node)],
+        "consumed": dict(consumed),
+        "environment": dict(step.environment),
+        "secrets": dict(step.secrets),
+        "outputs": list(step.outputs),
+        "reports": _document(step.reports),
+        "fixtures": {name: _document(configuration.fixtures[name]) for name in step.fixtures},
+        "tools": {tool: facts.tools[tool] for tool in step.tools},
+        "platform": facts.platform,
+    }
 
 
 def build_key(configuration: Configuration, service: str, facts: Facts) -> Digest:

@@ -7,7 +7,7 @@ from delivery.adapters.encrypted_secrets import EncryptedSecrets
 from delivery.adapters.git import GitRepository
 from delivery.adapters.http_smoke import HttpSmoker
 from delivery.adapters.local import LocalDeployer
-from delivery.adapters.local_steps import local_step_ports
+from delivery.adapters.local_steps import local_step_ports, near_cache
 from delivery.adapters.oci_layout import OciLayoutStore
 from delivery.adapters.postgresql.engine import make_engine
 from delivery.adapters.postgresql.ledger import PostgresqlLedger
@@ -29,7 +29,8 @@ class SystemClock:
 def connect(home: Home) -> Connections:
     """Every port of a home. Nothing is started; PostgreSQL is reached, where it is then, when it is first asked."""
     database = make_engine(partial(application_url, home))
-    steps, artifacts = local_step_ports(home), OciLayoutStore(home.artifacts)
+    near = near_cache(home)
+    steps, artifacts = local_step_ports(home, near), OciLayoutStore(home.artifacts)
     return Connections(
         home=home,
         clock=SystemClock(),
@@ -39,6 +40,7 @@ def connect(home: Home) -> Connections:
         source=lambda project: GitRepository(home.source(project)),
         store=steps.store,
         step_cache=steps.cache,
+        near=near,
         artifacts=artifacts,
         steps=steps,
         deployer=LocalDeployer(home, artifacts),

@@ -6,11 +6,13 @@ from dataclasses import asdict
 from pydantic import JsonValue
 
 from delivery.errors import DeliveryError
+from delivery.ledger import utc_text
 from delivery.plan import Action, PlannedStep
 from delivery.run import RunState
 from delivery.running.work import RunWork
 from delivery.step import StepResult, StepState
 from delivery.step_execution import StepOrder, execute_step, reuse_step
+from delivery.step_graph import patterns_of
 
 PASSED = frozenset({StepState.COMPLETED, StepState.CACHED, StepState.SKIPPED})
 
@@ -52,12 +54,24 @@ def perform(
                 log=log,
                 variables=variables(work),
                 needs=needs,
+                origin=_origin(work, planned),
             )
             result = execute_step(order, connections.steps, secret_for(work, planned.id), work.cancelled, show)
     except (DeliveryError, OSError) as error:
         cause = error.message if isinstance(error, DeliveryError) else f"checking out: {error}"
         result = StepResult(planned.name, planned.service, StepState.ERRORED, cause)
     return tell(work, planned, result)
+
+
+def _origin(work: RunWork, planned: PlannedStep) -> dict[str, JsonValue]:
+    """What a later run wants to know of a success: who made it, and of what its key was made."""
+    return {
+        "run": work.run.id,
+        "revision": work.run.revision,
+        "at": utc_text(work.connections.clock.now()),
+        "patterns": list(patterns_of(work.configuration, planned.name, planned.service)),
+        "components": dict(planned.components),
+    }
 
 
 def _finished_before(work: RunWork, planned: PlannedStep) -> bool:
@@ -94,7 +108,7 @@ def tell(work: RunWork, planned: PlannedStep, result: StepResult, *, running: bo
     """Keep how the step stands where the API reads it."""
     document = step_document(result)
     place = next((place for place, one in enumerate(work.plan.steps) if one.id == planned.id), 0)
-    more: dict[str, JsonValue] = {"run": work.run.id, "place": place, "id": planned.id}
+    more: dict[str, JsonValue] = {"run": work.run.id, "place": place, "id": planned.id, "key": planned.key}
     if running:
         more["state"] = "Running"
     work.connections.operations.save("steps", f"{work.run.id}/{planned.id}", work.run.project, {**document, **more})
@@ -113,6 +127,7 @@ def step_document(result: StepResult) -> dict[str, JsonValue]:
         "attempts": result.attempts,
         "seconds": result.seconds,
         "reused": result.state is StepState.CACHED,
+        "saved_seconds": result.saved_seconds,
         "log": result.log,
         "report": {**report, "failed": [asdict(one) for one in result.report.failed]},
     }

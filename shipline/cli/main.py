@@ -49,6 +49,10 @@ COMMANDS = {
     "tour": "control:tour",
 }
 GROUPS = {
+    "cache": (
+        "What is kept for reuse.",
+        {"why": "cache:why", "stats": "cache:stats", "gc": "cache:gc"},
+    ),
     "incident": ("Incidents.", {"close": "incidents:close"}),
     "ledger": (
         "The chain of entries.",

@@ -9,7 +9,17 @@ from fastapi import APIRouter, Depends, FastAPI
 from shipline.control import answers
 from shipline.control.access import require_token
 from shipline.control.control import Control
-from shipline.control.routes import environments, governance, ledger, metrics, monitoring, projects, promotions, runs
+from shipline.control.routes import (
+    cache,
+    environments,
+    governance,
+    ledger,
+    metrics,
+    monitoring,
+    projects,
+    promotions,
+    runs,
+)
 
 Health = Callable[[], dict[str, Any]]
 """`{components: [{name, state, version, url, pid, memory_bytes}], ready}`."""
@@ -27,7 +37,7 @@ def create_app(control: Control, token: str, health: Health) -> FastAPI:
     app.state.control, app.state.token, app.state.health = control, token, health
     answers.install(app)
     app.include_router(_open(health), prefix="/api/v1")
-    for part in (projects, runs, promotions, environments, governance, metrics, ledger, monitoring):
+    for part in (projects, runs, promotions, environments, governance, metrics, ledger, cache, monitoring):
         app.include_router(part.router, prefix="/api/v1", dependencies=[Depends(require_token)])
     return app
 

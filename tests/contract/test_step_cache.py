@@ -1,20 +1,24 @@
 """Every StepCache: a record comes back only whole and with all its blobs."""
 
+import contextlib
+import os
+import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from delivery.adapters.folder_store import FolderStepCache, FolderStore
 from delivery.artifact import Digest, digest_of
-from delivery.ports import StepCache, Store
+from delivery.ports import NearStepCache, NearStore
 from tests.fakes.store import InMemoryStepCache, InMemoryStore
 
 KEY, OTHER = digest_of(b"key"), digest_of(b"other")
 
 
 @pytest.fixture(params=["real", "fake"])
-def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Store, StepCache]]:
+def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[NearStore, NearStepCache]]:
     if request.param == "real":
         store = FolderStore(tmp_path / "store")
         yield store, FolderStepCache(tmp_path / "steps", store)
@@ -24,7 +28,7 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Store
         fake.close()
 
 
-def test_a_record_comes_back_by_its_key(kept: tuple[Store, StepCache]) -> None:
+def test_a_record_comes_back_by_its_key(kept: tuple[NearStore, NearStepCache]) -> None:
     store, cache = kept
     blob = store.put(b"log")
     cache.record(KEY, {"log": blob, "seconds": 1.5, "outputs": None}, [blob])
@@ -32,14 +36,14 @@ def test_a_record_comes_back_by_its_key(kept: tuple[Store, StepCache]) -> None:
     assert cache.lookup(OTHER) is None
 
 
-def test_a_later_record_replaces_an_earlier_one(kept: tuple[Store, StepCache]) -> None:
+def test_a_later_record_replaces_an_earlier_one(kept: tuple[NearStore, NearStepCache]) -> None:
     _, cache = kept
     cache.record(KEY, {"n": 1}, [])
     cache.record(KEY, {"n": 2}, [])
     assert cache.lookup(KEY) == {"n": 2}
 
 
-def test_a_record_without_its_blob_is_a_miss(kept: tuple[Store, StepCache]) -> None:
+def test_a_record_without_its_blob_is_a_miss(kept: tuple[NearStore, NearStepCache]) -> None:
     _, cache = kept
     cache.record(KEY, {"n": 1}, [digest_of(b"never stored")])
     assert cache.lookup(KEY) is None
@@ -91,3 +95,86 @@ def test_a_record_with_a_damaged_blob_is_a_miss(on_disk: tuple[FolderStepCache, 
 
 def _hex(digest: Digest) -> str:
     return digest.removeprefix("sha256:")
+
+
+AGES_AGO, AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
+
+
+def test_a_record_is_read_without_its_blobs(kept: tuple[NearStore, NearStepCache]) -> None:
+    _, cache = kept
+    cache.record(KEY, {"n": 1}, [digest_of(b"never stored")])
+    assert cache.read(KEY) == {"n": 1}
+    assert cache.read(OTHER) is None
+
+
+def test_what_is_kept_can_be_looked_through(kept: tuple[NearStore, NearStepCache]) -> None:
+    store, cache = kept
+    blob = store.put(b"log")
+    cache.record(KEY, {"n": 1}, [blob])
+    [result], [found] = list(cache.results()), list(store.blobs())
+    assert (result.key, result.blobs, result.size > 0) == (KEY, (blob,), True)
+    assert (found.digest, found.size) == (blob, 3)
+    assert AGES_AGO < result.used_at < AHEAD
+
+
+def test_what_is_unused_is_removed_and_what_was_used_since_stays(kept: tuple[NearStore, NearStepCache]) -> None:
+    store, cache = kept
+    blob = store.put(b"log")
+    cache.record(KEY, {"n": 1}, [blob])
+    assert (cache.remove(KEY, AGES_AGO), store.remove(blob, AGES_AGO)) == (False, False)
+    assert cache.lookup(KEY) == {"n": 1}
+    assert (cache.remove(KEY, AHEAD), store.remove(blob, AHEAD)) == (True, True)
+    assert (cache.lookup(KEY), store.get(blob)) == (None, None)
+    assert (list(cache.results()), list(store.blobs())) == ([], [])
+    assert (cache.remove(KEY, AHEAD), store.remove(blob, AHEAD)) == (False, False)
+
+
+def test_looking_a_result_up_is_a_use_of_it_and_of_its_blobs(tmp_path: Path) -> None:
+    store = FolderStore(tmp_path / "store")
+    cache = FolderStepCache(tmp_path / "steps", store)
+    blob = store.put(b"log")
+    cache.record(KEY, {"n": 1}, [blob])
+    files = [path for path in tmp_path.rglob("*") if path.is_file()]
+
+    def again() -> None:
+        store.put(b"log")
+        cache.record(KEY, {"n": 1}, [blob])
+
+    def look_up() -> None:
+        cache.lookup(KEY)
+
+    for use in (look_up, again):
+        for file in files:
+            os.utime(file, (0, 0))
+        cache.read(KEY)
+        assert {file.stat().st_mtime for file in files} == {0}, "reading alone is none"
+        use()
+        assert (cache.remove(KEY, AGES_AGO), store.remove(blob, AGES_AGO)) == (False, False)
+
+
+def test_who_clears_and_who_writes_at_once_never_lose_a_blob_that_was_just_put(tmp_path: Path) -> None:
+    """A writer puts an old blob again and then counts on it, while somebody clears what is unused since yesterday."""
+    store = FolderStore(tmp_path / "store")
+    digest = store.put(b"old and wanted again")
+    [file] = [path for path in tmp_path.rglob("*") if path.is_file()]
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    stop = threading.Event()
+
+    def clear() -> None:
+        while not stop.is_set():
+            store.remove(digest, yesterday)
+
+    clearing = [threading.Thread(target=clear) for _ in range(2)]
+    for thread in clearing:
+        thread.start()
+    try:
+        for _ in range(500):
+            with contextlib.suppress(FileNotFoundError):
+                os.utime(file, (0, 0))
+            store.put(b"old and wanted again")
+            assert store.get(digest) is not None
+    finally:
+        stop.set()
+        for thread in clearing:
+            thread.join()
+    assert store.get(digest) == b"old and wanted again"

@@ -50,6 +50,16 @@ CONTRACT: dict[tuple[str, ...], Any] = {
         }
     ],
     ("dora",): {"window", "edition", "variant", "n", "metrics", "rows"},
+    ("cache", "why", "tell"): {
+        **dict.fromkeys(("project", "revision"), ...),
+        "steps": [{"id", "name", "service", "key", "action", "reusable", "because", "nearest", "differs"}],
+    },
+    ("cache", "stats"): {
+        "project": ...,
+        "steps": {"executed", "reused", "hit_rate", "executed_seconds", "saved_seconds"},
+        "size": {"bytes", "results", "blobs", "needed_bytes"},
+    },
+    ("cache", "gc", "--keep", "30d", "--yes"): {"keep", "removed", "results", "blobs", "bytes", "kept"},
     ("ledger", "verify"): {"ok", "rows", "head", "broken"},
     ("ledger", "rebuild"): LEDGER,
     ("ledger", "reconcile"): LEDGER,

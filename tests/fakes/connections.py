@@ -6,7 +6,7 @@ from pathlib import Path
 
 from delivery.adapters.reports import read_reports
 from delivery.adapters.step_log import StepLog
-from delivery.connections import Connections
+from delivery.connections import Connections, Near
 from delivery.home import Home
 from delivery.ports import Deployer, Ledger, Smoker
 from delivery.runner import ToolVersion
@@ -62,6 +62,7 @@ class Installation:
             source=lambda _project: self.source,
             store=self.store,
             step_cache=self.step_cache,
+            near=Near(self.store, self.step_cache),
             artifacts=self.artifacts,
             steps=self._steps(),
             deployer=deployer or InMemoryDeployer(self.world),

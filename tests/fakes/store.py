@@ -1,18 +1,21 @@
 """A Store and a StepCache in memory."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 from delivery.artifact import Digest, digest_of
-from delivery.ports import Row, Store
+from delivery.ports import KeptBlob, KeptResult, Row
 
 
 class InMemoryStore:
     """Blobs in a dictionary; a temporary file only where a path is asked for."""
 
-    def __init__(self) -> None:
-        self.blobs: dict[Digest, bytes] = {}
+    def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
+        self.contents: dict[Digest, bytes] = {}
+        self.now = now
+        self.used: dict[Digest, datetime] = {}
         self._folder: tempfile.TemporaryDirectory[str] | None = None
         """Made by the first `open`; whoever opens closes."""
 
@@ -22,16 +25,17 @@ class InMemoryStore:
 
     def put(self, content: bytes) -> Digest:
         digest = digest_of(content)
-        self.blobs[digest] = content
+        self.contents[digest] = content
+        self.used[digest] = self.now()
         return digest
 
     def put_file(self, path: Path) -> Digest:
         return self.put(path.read_bytes())
 
     def get(self, digest: Digest) -> bytes | None:
-        content = self.blobs.get(digest)
+        content = self.contents.get(digest)
         if content is not None and digest_of(content) != digest:
-            del self.blobs[digest]
+            del self.contents[digest]
             return None
         return content
 
@@ -45,19 +49,47 @@ class InMemoryStore:
         return path
 
     def has(self, digest: Digest) -> bool:
-        return digest in self.blobs
+        return digest in self.contents
+
+    def blobs(self) -> Iterator[KeptBlob]:
+        for digest, content in list(self.contents.items()):
+            yield KeptBlob(digest, len(content), self.used[digest])
+
+    def remove(self, digest: Digest, unused_since: datetime) -> bool:
+        unused = digest in self.contents and self.used[digest] <= unused_since
+        if unused:
+            del self.contents[digest]
+        return unused
 
 
 class InMemoryStepCache:
     """Records in a dictionary."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: InMemoryStore) -> None:
         self._store = store
         self.records: dict[Digest, tuple[Row, tuple[Digest, ...]]] = {}
+        self.used: dict[Digest, datetime] = {}
 
     def lookup(self, key: Digest) -> Row | None:
         record, blobs = self.records.get(key, (None, ()))
+        if record is not None:
+            self.used[key] = self._store.now()
+            self._store.used |= dict.fromkeys(blobs, self._store.now())
         return record if all(self._store.open(blob) for blob in blobs) else None
+
+    def read(self, key: Digest) -> Row | None:
+        return self.records.get(key, (None, ()))[0]
 
     def record(self, key: Digest, record: Row, blobs: Sequence[Digest]) -> None:
         self.records[key] = (dict(record), tuple(blobs))
+        self.used[key] = self._store.now()
+
+    def results(self) -> Iterator[KeptResult]:
+        for key, (record, blobs) in list(self.records.items()):
+            yield KeptResult(key, blobs, len(str(record)), self.used[key])
+
+    def remove(self, key: Digest, unused_since: datetime) -> bool:
+        unused = key in self.records and self.used[key] <= unused_since
+        if unused:
+            del self.records[key]
+        return unused

@@ -233,7 +233,7 @@ def test_what_cannot_be_found_out_is_errored_and_one_that_does_not_answer_is_ask
     assert shop.look(second).phase is Phase.SUCCEEDED  # the step was tried again
 
     third = shop.request(shop.version("3"))
-    shop.installation.store.blobs.pop(third.configuration)
+    shop.installation.store.contents.pop(third.configuration)
     conveyor.work(third)
     state = conveyor.state(third)
     assert (state["type"], state["name"]) == ("FAILED", "Errored")

@@ -93,6 +93,9 @@ READING = {
     ("secret", "list"): ("GET /projects/shop/secrets", documents.SECRETS),
     ("policy",): ("GET /projects/shop/policy", documents.POLICY),
     ("project", "list"): ("GET /projects", [documents.PROJECT]),
+    ("cache", "why", "unit"): ("GET /projects/shop/cache/why", documents.WHY),
+    ("cache", "stats"): ("GET /projects/shop/cache/stats", documents.CACHE_STATS),
+    ("cache", "gc", "--keep", "30d"): ("GET /cache/gc", documents.CACHE_REMOVAL),
     ("ledger", "verify"): ("GET /ledger/verify", {"ok": True, "rows": 3, "head": documents.HEAD, "broken": []}),
 }
 
@@ -550,6 +553,49 @@ def _write_logs(api: ControlApi) -> list[dict[str, object]]:
 @pytest.mark.usefixtures("api")
 def test_logs_of_what_does_not_exist_are_exit_2(shipline: Shipline) -> None:
     assert shipline("logs", RUN).code == 2
+
+
+def test_why_names_the_file_and_lists_them_when_there_are_more(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/cache/why"] = [documents.WHY]
+    ended = shipline("cache", "why", "unit", "feature", "--dirty")
+    assert api.query("GET /projects/shop/cache/why") == {"step": "unit", "revision": "feature", "dirty": "true"}
+    lines = [" ".join(line.split()) for line in ended.out.splitlines()]
+    assert lines == [
+        f"unit@api: {documents.WHY['steps'][0]['because']}",
+        "CHANGE INPUT",
+        "modified api/app.py",
+        "added api/new.py",
+    ]
+
+
+def test_cache_stats_say_unknown_instead_of_0_percent(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/cache/stats"] = [
+        {**documents.CACHE_STATS, "steps": {**documents.CACHE_STATS["steps"], "hit_rate": None}}
+    ]
+    lines = [" ".join(line.split()) for line in shipline("cache", "stats").out.splitlines()]
+    assert lines == [
+        "",
+        "steps executed 3 4.5 s",
+        "steps reused 1 1 min 15 s saved",
+        "hit rate unknown: nothing ran",
+        "kept, all projects 2.5 GB 7 results, 12 blobs",
+        "of that for releases 1.2 kB",
+    ]
+
+
+def test_gc_shows_first_and_removes_only_when_told(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /cache/gc"] = [documents.CACHE_REMOVAL]
+    api.answers["POST /cache/gc"] = [{**documents.CACHE_REMOVAL, "removed": True}]
+    would = "would remove 2 results and 3 blobs, 1.5 MB; 5 results and 9 blobs stay, 2.5 GB"
+    stays = "in any case stay: 1.2 kB that releases need, 1 results used within the last hour, 0 of runs under way"
+    assert shipline("cache", "gc", "--keep", "30d").out.splitlines() == [would, stays]
+    assert [what for what, _, _ in api.asked if what.startswith("POST /cache")] == []
+    assert shipline("cache", "gc", "--keep", "30d", "--yes").out.splitlines() == [
+        would,
+        stays,
+        would.replace("would remove", "removed"),
+    ]
+    assert api.body("POST /cache/gc") == {"keep": "30d"}
 
 
 def test_a_broken_chain_is_exit_1(api: ControlApi, shipline: Shipline) -> None:

@@ -37,6 +37,56 @@ PLAN: Document = {
         {"environment": "staging", "waits_for": ["1 approval", "verified in dev"]},
     ],
 }
+WHY: Document = {
+    "project": "shop",
+    "revision": COMMIT,
+    "steps": [
+        {
+            "id": "unit@api",
+            "name": "unit",
+            "service": "api",
+            "key": DIGEST,
+            "action": "run",
+            "reusable": False,
+            "because": f"its inputs differ: api/app.py (modified), api/new.py (added), compared with run {RUN}",
+            "nearest": {
+                "run": RUN,
+                "revision": BASE,
+                "at": "2026-11-22T12:00:00.000000Z",
+                "key": OLDER,
+                "same_line": True,
+            },
+            "differs": {
+                "component": "inputs",
+                "name": None,
+                "earlier": OLDER,
+                "now": DIGEST,
+                "files": [{"path": "api/app.py", "change": "modified"}, {"path": "api/new.py", "change": "added"}],
+            },
+        }
+    ],
+}
+CACHE_STATS: Document = {
+    "project": "shop",
+    "steps": {"executed": 3, "reused": 1, "hit_rate": 0.25, "executed_seconds": 4.5, "saved_seconds": 75.0},
+    "size": {"bytes": 2_500_000_000, "results": 7, "blobs": 12, "needed_bytes": 1200},
+}
+CACHE_REMOVAL: Document = {
+    "keep": "30d",
+    "removed": False,
+    "results": 2,
+    "blobs": 3,
+    "bytes": 1_500_000,
+    "kept": {
+        "results": 5,
+        "blobs": 9,
+        "bytes": 2_500_000_000,
+        "needed_bytes": 1200,
+        "recent_results": 1,
+        "results_under_way": 0,
+    },
+    "oldest_used_at": "2026-11-01T12:00:00.000000Z",
+}
 
 
 def step(name: str, state: str, service: str | None = None, **more: object) -> Document:

@@ -11,6 +11,7 @@ from delivery.plan import Action, PlannedStep
 from delivery.source import Change, ChangeKind, ChangeSet
 from delivery.step_choice import Situation, Wishes, check_wishes, choose_steps
 from delivery.step_graph import input_patterns, step_graph
+from delivery.step_key import Keys
 
 SERVICE: dict[str, JsonValue] = {"build": {"command": "make"}, "run": {"command": "serve"}}
 PARTS: dict[str, JsonValue] = {
@@ -53,7 +54,7 @@ def plan(
     reached = impacts(configuration, changes, wishes.force)
     return {
         step.id: step
-        for step in choose_steps(nodes, Situation(configuration, changes, reached, keys, succeeded, wishes))
+        for step in choose_steps(nodes, Situation(configuration, changes, reached, Keys(keys, {}), succeeded, wishes))
     }
 
 

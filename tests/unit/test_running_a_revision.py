@@ -1,6 +1,7 @@
 """A run from its plan to its release and first promotions: every step's fate, every artifact, nothing twice."""
 
 import shutil
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -321,6 +322,18 @@ def test_a_further_attempt_starts_from_a_checkout_as_clean_as_the_first(workshop
     assert perform(work, lint, [], lambda _line: None).attempts == 2
     assert seen == [["api", "api/main", "shipline.yaml", "web", "web/main"]] * 2
     assert list(workshop.connections.home.work.iterdir()) == []
+
+
+def test_a_reused_step_tells_what_executing_it_took(workshop: Workshop) -> None:
+    workshop.play("lint", Act(effect=lambda _spec: time.sleep(0.01)))
+    workshop.test(workshop.take(workshop.run(workshop.commit())))
+    workshop.restart()
+    work = workshop.take(workshop.run(workshop.commit()))
+    workshop.test(work)
+    lint = work.results["lint"]
+    assert (lint.state, lint.seconds, lint.saved_seconds > 0) == (StepState.CACHED, 0.0, True)
+    told = workshop.connections.operations.load("steps", f"{work.run.id}/lint") or {}
+    assert (told["saved_seconds"], told["key"]) == (lint.saved_seconds, work.plan.steps[0].key)
 
 
 # --- builds and releases

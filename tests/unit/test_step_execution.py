@@ -318,7 +318,7 @@ def test_an_output_that_was_not_written_fails_the_step(bench: Bench) -> None:
 def test_outputs_that_the_store_lost_are_errored(bench: Bench) -> None:
     first = bench.execute(Act(effect=writing("dist/app", "v1")), outputs=["dist"])
     assert first.outputs is not None
-    bench.store.blobs[first.outputs] = b"damaged"
+    bench.store.contents[first.outputs] = b"damaged"
     result = bench.execute(Act(), needs=(first,))
     assert result.state is StepState.ERRORED
     assert result.reason.startswith("restoring the outputs of step 'unit'")
@@ -347,6 +347,6 @@ def test_a_step_that_is_not_for_reuse_leaves_no_record(bench: Bench) -> None:
 
 def test_a_record_whose_log_is_damaged_is_not_reused(bench: Bench) -> None:
     bench.execute(Act(b"log\n"))
-    for digest in bench.store.blobs:
-        bench.store.blobs[digest] = b"damaged"
+    for digest in bench.store.contents:
+        bench.store.contents[digest] = b"damaged"
     assert bench.reuse() is None
