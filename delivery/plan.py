@@ -74,6 +74,8 @@ class Plan:
     deploys: tuple[PlannedDeploy, ...]
     fail_fast: bool = False
     libraries: tuple[PlannedService, ...] = ()
+    sandbox: bool = False
+    """Whether each executed step gets a checkout with nothing but its declared inputs."""
 
     def to_json(self) -> JsonValue:
         """Everything, as plain JSON; `from_json` gives the same plan again."""
@@ -105,6 +107,7 @@ def plan_document(plan: Plan) -> dict[str, JsonValue]:
         "steps": [_step(step) for step in plan.steps],
         "deploys": [{"environment": one.environment, "waits_for": list(one.waits_for)} for one in plan.deploys],
         "fail_fast": plan.fail_fast,
+        "sandbox": plan.sandbox,
     }
 
 

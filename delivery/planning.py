@@ -91,6 +91,7 @@ def decide_plan(
         steps=choose_steps(nodes, situation),
         deploys=planned_deploys(request),
         fail_fast=configuration.fail_fast,
+        sandbox=wishes.sandbox,
     )
 
 

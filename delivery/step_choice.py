@@ -22,10 +22,13 @@ _REUSED = "an earlier success had the same inputs, command, tools and environmen
 
 @dataclass(frozen=True, slots=True)
 class Wishes:
-    """What a person asked for: names of `--force` and of `--only`."""
+    """What a person asked for."""
 
     force: frozenset[str] = frozenset()
+    """Names of `--force`, and of `--only`."""
     only: frozenset[str] = frozenset()
+    sandbox: bool = False
+    """`--sandbox`: what is asked for runs, reusable or not, with its declared inputs alone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +78,9 @@ def _choose(node: Node, situation: Situation, consumer: str | None) -> PlannedSt
 
 
 def _action(node: Node, situation: Situation) -> Action:
-    reusable = node.step.reuse and not _is_forced(node, situation.wishes)
+    wishes = situation.wishes
+    doubted = wishes.sandbox and _asked_for(node, wishes.only)
+    reusable = node.step.reuse and not doubted and not _is_forced(node, wishes)
     return Action.REUSE if reusable and situation.keys.steps[node.id] in situation.succeeded else Action.RUN
 
 
@@ -83,6 +88,8 @@ def _reached(node: Node, situation: Situation) -> Impact:
     """Whether anything that the node is about changed."""
     if _is_forced(node, situation.wishes):
         return Impact(impacted=True, because=("forced with --force",))
+    if situation.wishes.sandbox:
+        return Impact(impacted=True, because=("asked for with --sandbox",))
     if everything := reason_for_everything(situation.configuration, situation.changes):
         return Impact(impacted=True, because=(everything,))
     reasons = (*_service_reasons(node, situation), *_input_reasons(node, situation.changes))

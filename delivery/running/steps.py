@@ -9,6 +9,7 @@ from delivery.errors import DeliveryError
 from delivery.ledger import utc_text
 from delivery.plan import Action, PlannedStep
 from delivery.run import RunState
+from delivery.running.sandbox import execute_in_sandbox
 from delivery.running.work import RunWork
 from delivery.step import StepResult, StepState
 from delivery.step_execution import StepOrder, execute_step, reuse_step
@@ -43,24 +44,38 @@ def perform(
         if reused:
             return tell(work, planned, reused)
     try:
-        with work.checkout(planned.id.replace("@", "-")) as (folder, private):
-            order = StepOrder(
-                planned=planned,
-                step=work.configuration.steps[planned.name],
-                fixtures=work.configuration.fixtures,
-                folder=folder,
-                renew=work.renew,
-                private=private,
-                log=log,
-                variables=variables(work),
-                needs=needs,
-                origin=_origin(work, planned),
-            )
-            result = execute_step(order, connections.steps, secret_for(work, planned.id), work.cancelled, show)
+        result = _execute(work, planned, needs, show)
     except (DeliveryError, OSError) as error:
         cause = error.message if isinstance(error, DeliveryError) else f"checking out: {error}"
         result = StepResult(planned.name, planned.service, StepState.ERRORED, cause)
     return tell(work, planned, result)
+
+
+def _execute(
+    work: RunWork, planned: PlannedStep, needs: Sequence[StepResult], show: Callable[[str], None]
+) -> StepResult:
+    """The result of the step in a checkout of its own, which in a sandbox holds only what it declares."""
+
+    def execute(order: StepOrder) -> StepResult:
+        return execute_step(order, work.connections.steps, secret_for(work, planned.id), work.cancelled, show)
+
+    with work.checkout(planned.id.replace("@", "-")) as (folder, private):
+        order = StepOrder(
+            planned=planned,
+            step=work.configuration.steps[planned.name],
+            fixtures=work.configuration.fixtures,
+            folder=folder,
+            renew=work.renew,
+            private=private,
+            log=work.logs / f"{planned.id}.log",
+            variables=variables(work),
+            needs=needs,
+            origin=_origin(work, planned),
+        )
+        if work.plan.sandbox:
+            patterns = patterns_of(work.configuration, planned.name, planned.service)
+            return execute_in_sandbox(order, patterns, execute)
+        return execute(order)
 
 
 def _origin(work: RunWork, planned: PlannedStep) -> dict[str, JsonValue]:
@@ -71,6 +86,7 @@ def _origin(work: RunWork, planned: PlannedStep) -> dict[str, JsonValue]:
         "at": utc_text(work.connections.clock.now()),
         "patterns": list(patterns_of(work.configuration, planned.name, planned.service)),
         "components": dict(planned.components),
+        "sandbox": work.plan.sandbox,
     }
 
 

@@ -17,6 +17,13 @@ Timeout = Annotated[
     float | None, typer.Option(metavar="SECONDS", min=0, help="Wait at most this long; exit code 5 when it passes.")
 ]
 Hotfix = Annotated[bool, typer.Option("--hotfix", help="Unplanned: it answers something that hurts users.")]
+Sandbox = Annotated[
+    bool,
+    typer.Option(
+        "--sandbox",
+        help="Run each step that is asked for with its declared inputs alone, to find out what it reads besides.",
+    ),
+]
 Request = Annotated[
     str | None, typer.Option(metavar="ID", help="Your own id of this request: the same one twice has one effect.")
 ]
@@ -34,6 +41,7 @@ def run(  # noqa: PLR0913  # a command's parameters are its options
         bool | None, typer.Option("--fail-fast/--no-fail-fast", help="Stop at the first failed step.")
     ] = None,
     hotfix: Hotfix = False,
+    sandbox: Sandbox = False,
     follow: Annotated[bool, typer.Option("--follow/--no-follow", help="Stay and tell, or only start it.")] = True,
     wait: Wait = False,
     timeout: Timeout = None,
@@ -51,6 +59,7 @@ def run(  # noqa: PLR0913  # a command's parameters are its options
         "only": names(only),
         "force": names(force),
         "hotfix": hotfix,
+        "sandbox": sandbox,
         "request": request or uuid.uuid4().hex,
     } | ({} if fail_fast is None else {"fail_fast": fail_fast})
     started = session.api.post(session.path("runs"), body)["id"]

@@ -36,6 +36,7 @@ class Asked:
     hotfix: bool = False
     request: str | None = None
     """The caller's own id of it."""
+    sandbox: bool = False
 
 
 def plan(connections: Connections, project: str, asked: Asked) -> Plan:
@@ -52,7 +53,7 @@ def plan(connections: Connections, project: str, asked: Asked) -> Plan:
         tested=tuple(str(one["commit"]) for one in tested),
         base=asked.base,
         base_commit=_base(row, asked.base),
-        wishes=Wishes(frozenset(asked.force), frozenset(asked.only)),
+        wishes=Wishes(frozenset(asked.force), frozenset(asked.only), asked.sandbox),
     )
     builds = LedgerBuilds(connections.ledger, project)
     surroundings = Surroundings(source, connections.step_cache, builds, lambda tool: tool_version(tool).version)

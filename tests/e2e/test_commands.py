@@ -1,6 +1,7 @@
 """Every command as a program sees it: one JSON document with the fields of the contract, and the right exit code."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -105,6 +106,28 @@ def delivered(shipline: Installation, tmp_path_factory: pytest.TempPathFactory) 
     assert run["state"] == "Waiting"
     project.commit({"web/version": "2"})
     return project, run
+
+
+def test_a_sandboxed_step_that_reads_what_it_does_not_declare_fails_and_names_the_file(
+    shipline: Installation, tmp_path: Path
+) -> None:
+    honest = {"command": "cat data/in", "inputs": ["data"]}
+    sly = {"command": "cat data/in hidden/setting", "inputs": ["data"]}
+    content = configuration(environments={}, steps={"honest": honest, "sly": sly})
+    project = make_project(shipline, tmp_path, "sandbox", content)
+    project.commit({"data/in": "x", "hidden/setting": "y", "hidden/other": "z"})
+    assert project.ask("run")["state"] == "Completed"
+    run = project.ask("run", "--only", "sly", "--only", "honest", "--sandbox", check=1)
+    assert {one["name"]: one["state"] for one in run["steps"]} == {"honest": "Completed", "sly": "Failed"}
+    reason = "it passes in a whole checkout, and reads there what its inputs do not name: hidden/setting"
+    assert [one["reason"].partition("; ")[2] for one in run["steps"] if one["name"] == "sly"] == [reason]
+    assert reason in project.cli("run", "--only", "sly", "--sandbox", check=1).out
+    project.commit({"hidden/setting": "changed"})
+    [sly_now] = project.ask("cache", "why", "sly")["steps"]
+    assert (sly_now["reusable"], sly_now["because"][:31]) == (True, "nothing differs: reused from ru")
+    project.commit({"data/in": "changed"})
+    [sly_now] = project.ask("cache", "why", "sly")["steps"]
+    assert sly_now["because"].startswith("its inputs differ: data/in (modified), compared with run ")
 
 
 def test_a_run_tells_its_steps_artifacts_and_promotions(delivered: tuple[Project, Document]) -> None:

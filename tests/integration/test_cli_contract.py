@@ -235,7 +235,20 @@ def test_a_runs_state_is_its_exit_code(api: ControlApi, shipline: Shipline, stat
 
 def test_a_run_is_asked_for_with_what_was_typed(api: ControlApi, shipline: Shipline) -> None:
     _run_turns(api, documents.run("Completed"))
-    shipline("run", "main", "--base", "v1", "--only", "unit", "--force", "api", "--fail-fast", "--request", "push-17")
+    shipline(
+        "run",
+        "main",
+        "--base",
+        "v1",
+        "--only",
+        "unit",
+        "--force",
+        "api",
+        "--fail-fast",
+        "--sandbox",
+        "--request",
+        "push-17",
+    )
     assert api.body("POST /projects/shop/runs") == {
         "revision": "main",
         "base": "v1",
@@ -244,6 +257,7 @@ def test_a_run_is_asked_for_with_what_was_typed(api: ControlApi, shipline: Shipl
         "force": ["api"],
         "fail_fast": True,
         "hotfix": False,
+        "sandbox": True,
         "request": "push-17",
     }
     assert api.body("POST /projects")["location"] == str(Path.cwd().parent)

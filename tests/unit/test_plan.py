@@ -162,6 +162,7 @@ def test_a_plan_says_what_happens_and_why(world: World) -> None:
             },
         ],
         "fail_fast": True,
+        "sandbox": False,
     }
     assert json.loads(json.dumps(document)) == document
 
@@ -271,6 +272,7 @@ PLANS = st.builds(
     ).map(tuple),
     deploys=st.lists(st.builds(PlannedDeploy, TEXT, TEXTS), max_size=3).map(tuple),
     fail_fast=st.booleans(),
+    sandbox=st.booleans(),
 )
 
 

@@ -46,10 +46,12 @@ def plan(
     force: Iterable[str] = (),
     only: Iterable[str] = (),
     configuration: Configuration = STEPS,
+    *,
+    sandbox: bool = False,
 ) -> dict[str, PlannedStep]:
     nodes = step_graph(configuration)
     keys = {node.id: digest_of(node.id.encode()) for node in nodes}
-    wishes = Wishes(frozenset(force), frozenset(only))
+    wishes = Wishes(frozenset(force), frozenset(only), sandbox)
     succeeded: set[Digest] = {keys[one] for one in reusable}
     reached = impacts(configuration, changes, wishes.force)
     return {
@@ -173,6 +175,18 @@ def test_a_step_may_decline_reuse() -> None:
     configuration = configure({"flaky": {"command": "t", "reuse": False}})
 
     assert actions(plan(changed("x"), reusable=["flaky"], configuration=configuration)) == {"flaky": "run"}
+
+
+def test_in_a_sandbox_what_is_asked_for_runs_and_the_outputs_that_it_reads_are_reused() -> None:
+    everything = [node.id for node in step_graph(STEPS)]
+    steps = plan(changed(), everything, only=["unit@web"], sandbox=True)
+
+    assert {name: action for name, action in actions(steps).items() if action != "skip"} == {
+        "schema": "reuse",
+        "unit@web": "run",
+    }
+    assert steps["unit@web"].because == ("asked for with --sandbox",)
+    assert set(actions(plan(changed(), everything, sandbox=True)).values()) == {"run"}
 
 
 def test_without_a_base_everything_runs_because_of_that() -> None:

@@ -32,6 +32,7 @@ class RunRequest(BaseModel):
     force: list[str] = []
     fail_fast: bool | None = None
     hotfix: bool = False
+    sandbox: bool = False
     request: str | None = None
     plan_later: bool = False
     """Answer at once; the run is planned when it is its turn. Takes a full commit id."""
