@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from delivery.caching.tiers import SharedTier
 from delivery.home import Home
 from delivery.ports import (
     ArtifactStore,
@@ -49,5 +50,7 @@ class Connections:
     deployer: Deployer
     smoker: Smoker
     secrets: SecretStore
+    shared: SharedTier | None = None
+    """Results that other installations read too, if there is such a tier; `store` and `step_cache` read it already."""
     close: Callable[[], None] = lambda: None
     """Give what is connected back; it connects anew when it is asked again."""

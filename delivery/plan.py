@@ -76,6 +76,11 @@ class Plan:
     libraries: tuple[PlannedService, ...] = ()
     sandbox: bool = False
     """Whether each executed step gets a checkout with nothing but its declared inputs."""
+    shares: bool = False
+    """Whether results go to the shared cache: a clean revision of the default branch, where there is such a cache.
+
+    Then only results of such runs are reused, so that nothing else gets there through them.
+    """
 
     def to_json(self) -> JsonValue:
         """Everything, as plain JSON; `from_json` gives the same plan again."""
@@ -108,6 +113,7 @@ def plan_document(plan: Plan) -> dict[str, JsonValue]:
         "deploys": [{"environment": one.environment, "waits_for": list(one.waits_for)} for one in plan.deploys],
         "fail_fast": plan.fail_fast,
         "sandbox": plan.sandbox,
+        "shares": plan.shares,
     }
 
 

@@ -12,6 +12,7 @@ from delivery.plan import Plan, PlannedDeploy, PlannedService
 from delivery.ports import Builds, SourceRepository, StepCache
 from delivery.source import ChangeSet, Revision
 from delivery.step_choice import Situation, Wishes, check_wishes, choose_steps
+from delivery.step_execution import may_be_shared
 from delivery.step_graph import Node, step_graph
 from delivery.step_key import Facts, Keys, keys_of, needed_patterns, needed_tools, this_platform
 from delivery.version import version_of
@@ -35,6 +36,8 @@ class PlanRequest:
     base_commit: str | None = None
     """What that name means where the person stands; None asks the source."""
     wishes: Wishes = field(default_factory=Wishes)
+    shares: bool = False
+    """Whether the run may write to the shared cache, which whoever asks has found out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +72,7 @@ def make_plan(request: PlanRequest, surroundings: Surroundings) -> Plan:
         version = beside.submit(version_of, request.revision, surroundings.source)
         changes = _changes(request, surroundings.source)
         keys = keys_of(configuration, nodes, _facts(request, nodes, surroundings))
-        return decide_plan(request, changes, nodes, keys, _known(keys, surroundings), version.result())
+        return decide_plan(request, changes, nodes, keys, _known(request, keys, surroundings), version.result())
 
 
 def decide_plan(
@@ -92,6 +95,7 @@ def decide_plan(
         deploys=planned_deploys(request),
         fail_fast=configuration.fail_fast,
         sandbox=wishes.sandbox,
+        shares=request.shares,
     )
 
 
@@ -145,9 +149,11 @@ def _facts(request: PlanRequest, nodes: Sequence[Node], surroundings: Surroundin
     )
 
 
-def _known(keys: Keys, surroundings: Surroundings) -> Known:
+def _known(request: PlanRequest, keys: Keys, surroundings: Surroundings) -> Known:
     artifacts = surroundings.builds.by_keys(set(keys.builds.values()))
+    records = {key: surroundings.cache.lookup(key) for key in set(keys.steps.values())}
+    found = {key: record for key, record in records.items() if record is not None}
     return Known(
-        succeeded=frozenset(key for key in set(keys.steps.values()) if surroundings.cache.lookup(key) is not None),
+        succeeded=frozenset(key for key, record in found.items() if not request.shares or may_be_shared(record)),
         artifacts={key: artifact.digest for key, artifact in artifacts.items()},
     )

@@ -133,6 +133,14 @@ class Store(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A step's record, and the blobs that it names."""
+
+    record: Row
+    blobs: tuple[Digest, ...]
+
+
 class StepCache(Protocol):
     """What successful steps left: a JSON record by step key, pointing at blobs in the store."""
 
@@ -140,7 +148,7 @@ class StepCache(Protocol):
         """The record, if it and all its blobs can be read; otherwise None (a miss)."""
         ...
 
-    def read(self, key: Digest) -> Row | None:
+    def read(self, key: Digest) -> Recorded | None:
         """The record alone, whether or not its blobs are there; this does not count as a use of it."""
         ...
 

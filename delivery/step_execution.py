@@ -137,10 +137,21 @@ def execute_step(
     return result
 
 
-def reuse_step(planned: PlannedStep, store: Store, cache: StepCache, log: Path) -> StepResult | None:
-    """An earlier success with the same key, its log copied to `log`; None when there is none to be read whole."""
+def may_be_shared(record: Row) -> bool:
+    """Whether a run that shares its results made this one, or another installation's that did."""
+    origin = record.get("origin")
+    return isinstance(origin, dict) and bool(origin.get("shared"))
+
+
+def reuse_step(
+    planned: PlannedStep, store: Store, cache: StepCache, log: Path, *, shares: bool = False
+) -> StepResult | None:
+    """An earlier success with the same key, its log copied to `log`; None when there is none to be read whole.
+
+    A run that `shares` takes only what may be shared.
+    """
     record = cache.lookup(planned.key)
-    if record is None or record.get("version") != _RECORD_VERSION:
+    if record is None or record.get("version") != _RECORD_VERSION or (shares and not may_be_shared(record)):
         return None
     kept_log = store.open(parse_digest(str(record["log"])))
     if kept_log is None:

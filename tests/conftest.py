@@ -8,6 +8,7 @@ import pytest
 from tests.servers.postgresql import Database, PostgresqlServer, running_postgresql
 
 if TYPE_CHECKING:
+    from tests.servers.object_storage import ObjectStorage
     from tests.servers.prefect import RunningPrefect
 
 
@@ -29,6 +30,24 @@ def database(postgresql_server: PostgresqlServer) -> Iterator[Database]:
     """A fresh migrated database."""
     with postgresql_server.database() as fresh:
         yield fresh
+
+
+@pytest.fixture(scope="session")
+def object_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator["ObjectStorage"]:
+    """One real S3 server for the whole session; each test has a place of its own in it."""
+    from tests.servers.object_storage import running_object_storage
+
+    with running_object_storage(tmp_path_factory.mktemp("object-storage")) as server:
+        yield server
+
+
+@pytest.fixture
+def as_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """AWS's own libraries know who may write there."""
+    from tests.servers.object_storage import WRITER, as_identity
+
+    for name, value in as_identity(WRITER).items():
+        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture(scope="session")

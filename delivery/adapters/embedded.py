@@ -7,7 +7,7 @@ from delivery.adapters.encrypted_secrets import EncryptedSecrets
 from delivery.adapters.git import GitRepository
 from delivery.adapters.http_smoke import HttpSmoker
 from delivery.adapters.local import LocalDeployer
-from delivery.adapters.local_steps import local_step_ports, near_cache
+from delivery.adapters.local_steps import local_step_ports, near_cache, tiers_of
 from delivery.adapters.oci_layout import OciLayoutStore
 from delivery.adapters.postgresql.engine import make_engine
 from delivery.adapters.postgresql.ledger import PostgresqlLedger
@@ -17,6 +17,7 @@ from delivery.adapters.postgresql.urls import application_url
 from delivery.adapters.segment_files import SegmentFiles
 from delivery.connections import Connections
 from delivery.home import Home
+from delivery.shared_cache import SharedCacheSettings
 
 
 class SystemClock:
@@ -26,11 +27,12 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-def connect(home: Home) -> Connections:
+def connect(home: Home, shared_cache: SharedCacheSettings | None = None) -> Connections:
     """Every port of a home. Nothing is started; PostgreSQL is reached, where it is then, when it is first asked."""
     database = make_engine(partial(application_url, home))
     near = near_cache(home)
-    steps, artifacts = local_step_ports(home, near), OciLayoutStore(home.artifacts)
+    tiers = tiers_of(home, near, shared_cache)
+    steps, artifacts = local_step_ports(home, tiers), OciLayoutStore(home.artifacts)
     return Connections(
         home=home,
         clock=SystemClock(),
@@ -46,6 +48,7 @@ def connect(home: Home) -> Connections:
         deployer=LocalDeployer(home, artifacts),
         smoker=HttpSmoker(),
         secrets=EncryptedSecrets(home),
+        shared=tiers.shared,
         close=database.dispose,
     )
 
@@ -53,4 +56,4 @@ def connect(home: Home) -> Connections:
 @cache
 def connected_here() -> Connections:
     """The ports of the home that this process works in, made once."""
-    return connect(Home.here())
+    return connect(Home.here(), SharedCacheSettings.from_environment())

@@ -3,20 +3,16 @@
 import contextlib
 import fcntl
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pydantic import JsonValue
-
 from delivery.adapters.atomic_file import CHUNK_BYTES, file_digest, new_file, replace_file, writing
 from delivery.artifact import Digest, digest_of, parse_digest
-from delivery.canonical import canonical_bytes, canonical_digest
-from delivery.errors import ConfigurationError
-from delivery.ports import KeptBlob, KeptResult, Row
+from delivery.caching.sealing import seal, unseal
+from delivery.ports import KeptBlob, KeptResult, Recorded, Row
 
 _HEX = re.compile(r"[0-9a-f]{64}")
 
@@ -103,19 +99,21 @@ class FolderStepCache:
 
     def lookup(self, key: Digest) -> Row | None:
         with _locked(self._root, fcntl.LOCK_SH):
-            record, blobs = self._read(key)
-            if record is None:
+            found = self.read(key)
+            if found is None:
                 return None
             os.utime(self._place(key))
-        return record if all(self._store.use(blob) for blob in blobs) else None
+        return found.record if all(self._store.use(blob) for blob in found.blobs) else None
 
-    def read(self, key: Digest) -> Row | None:
-        return self._read(key)[0]
+    def read(self, key: Digest) -> Recorded | None:
+        try:
+            return unseal(key, self._place(key).read_bytes())
+        except FileNotFoundError:
+            return None
 
     def record(self, key: Digest, record: Row, blobs: Sequence[Digest]) -> None:
-        sealed: dict[str, JsonValue] = {"key": key, "record": dict(record), "blobs": list(blobs)}
         with writing(f"recording step {key}", self._root):
-            replace_file(self._place(key), canonical_bytes({**sealed, "seal": canonical_digest(sealed)}))
+            replace_file(self._place(key), seal(key, record, blobs))
 
     def results(self) -> Iterator[KeptResult]:
         for place in self._root.glob("*/*.json"):
@@ -123,16 +121,12 @@ class FolderStepCache:
             if not status or not _HEX.fullmatch(place.stem):
                 continue
             key = Digest(f"sha256:{place.stem}")
-            yield KeptResult(key, tuple(self._read(key)[1]), status.st_size, _moment(status.st_mtime))
+            found = self.read(key)
+            blobs = found.blobs if found else ()
+            yield KeptResult(key, blobs, status.st_size, _moment(status.st_mtime))
 
     def remove(self, key: Digest, unused_since: datetime) -> bool:
         return _removed(self._place(key), self._root, unused_since)
-
-    def _read(self, key: Digest) -> tuple[Row | None, list[Digest]]:
-        try:
-            return _open_record(key, self._place(key).read_bytes())
-        except (FileNotFoundError, ValueError, KeyError, TypeError, AttributeError, ConfigurationError):
-            return None, []
 
     def _place(self, key: Digest) -> Path:
         name = parse_digest(key).removeprefix("sha256:")
@@ -170,12 +164,3 @@ def _status(place: Path) -> os.stat_result | None:
 
 def _moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _open_record(key: Digest, content: bytes) -> tuple[Row, list[Digest]]:
-    """The record and its blobs; raises for anything that was not written so."""
-    sealed = json.loads(content)
-    seal = sealed.pop("seal")
-    if canonical_digest(sealed) != seal or sealed["key"] != key:
-        raise ValueError(key)
-    return sealed["record"], [parse_digest(blob) for blob in sealed["blobs"]]

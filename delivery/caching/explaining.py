@@ -115,8 +115,8 @@ def _kept(question: _Question, told: Sequence[Row]) -> Iterator[Earlier]:
     now = question.plan.revision.based_on or question.plan.revision.commit
     keys = dict.fromkeys(parse_digest(str(one["key"])) for one in told if one.get("key"))
     for key in list(keys)[:_COMPARED]:
-        record = question.connections.step_cache.read(key)
-        made = read_earlier(key, record) if record else None
+        found = question.connections.step_cache.read(key)
+        made = read_earlier(key, found.record) if found else None
         if made:
             yield replace(made, same_line=_leads_to(question, made, now))
 

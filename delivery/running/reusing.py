@@ -43,7 +43,7 @@ def _reused(work: RunWork) -> bool:
         needs = [work.results[name] for name in planned.needs if name in work.results]
         log = work.logs / f"{planned.id}.log"
         result = without_running(planned, needs, stopped=False)
-        result = result or reuse_step(planned, ports.store, ports.step_cache, log)
+        result = result or reuse_step(planned, ports.store, ports.step_cache, log, shares=work.plan.shares)
         if result is None:
             return False
         work.results[planned.id] = tell(work, planned, result)

@@ -40,15 +40,25 @@ def perform(
     may_reuse = planned.action is Action.REUSE or _finished_before(work, planned)
     tell(work, planned, StepResult(planned.name, planned.service, StepState.COMPLETED, log=log.name), running=True)
     if may_reuse:
-        reused = reuse_step(planned, connections.store, connections.step_cache, log)
+        shares = work.plan.shares
+        reused = reuse_step(planned, connections.store, connections.step_cache, log, shares=shares)
         if reused:
-            return tell(work, planned, reused)
+            return _shared(work, planned, tell(work, planned, reused), show)
     try:
         result = _execute(work, planned, needs, show)
     except (DeliveryError, OSError) as error:
         cause = error.message if isinstance(error, DeliveryError) else f"checking out: {error}"
         result = StepResult(planned.name, planned.service, StepState.ERRORED, cause)
-    return tell(work, planned, result)
+    return _shared(work, planned, tell(work, planned, result), show)
+
+
+def _shared(work: RunWork, planned: PlannedStep, result: StepResult, show: Callable[[str], None]) -> StepResult:
+    """The result, which other installations may read too if the plan says so; trouble with that is only told."""
+    shared, succeeded = work.connections.shared, result.state in {StepState.COMPLETED, StepState.CACHED}
+    wanted = work.plan.shares and succeeded and work.configuration.steps[planned.name].reuse
+    if shared and wanted and not shared.share(planned.key) and shared.asking.problem:
+        show(f"warning: not shared with other installations: {shared.asking.problem}")
+    return result
 
 
 def _execute(
@@ -87,6 +97,7 @@ def _origin(work: RunWork, planned: PlannedStep) -> dict[str, JsonValue]:
         "patterns": list(patterns_of(work.configuration, planned.name, planned.service)),
         "components": dict(planned.components),
         "sandbox": work.plan.sandbox,
+        "shared": work.plan.shares,
     }
 
 

@@ -34,8 +34,9 @@ def stats(session: Session) -> None:
     """Show how often steps were reused, what that saved, and how much is kept.
 
     Of the project's 10,000 newest steps; the size is that of all projects. As JSON: `{project, steps: {executed,
-    reused, hit_rate, executed_seconds, saved_seconds}, size: {bytes, results, blobs, needed_bytes}}`; `hit_rate` is
-    null when nothing ran, and `needed_bytes` are what releases need.
+    reused, hit_rate, executed_seconds, saved_seconds}, size: {bytes, results, blobs, needed_bytes},
+    shared: {address, problem}}`; `hit_rate` is null when nothing ran, `needed_bytes` are what releases need, and
+    `shared` is null without a shared cache.
 
     Example: shipline cache stats
     """
@@ -79,6 +80,8 @@ def _render_stats(answer: Document) -> None:
         ("kept, all projects", amount(size["bytes"]), f"{size['results']} results, {size['blobs']} blobs"),
         ("of that for releases", amount(size["needed_bytes"]), ""),
     ]
+    if answer["shared"]:
+        rows.append(("shared", answer["shared"]["address"], answer["shared"]["problem"] or "it answers"))
     table(("", "", ""), rows)
 
 

@@ -2,8 +2,17 @@
 
 from pydantic import JsonValue
 
+from delivery.artifact import Digest
 from delivery.caching.keeping import Holdings, Removal
+from delivery.caching.tiers import SharedTier
 from delivery.ledger import utc_text
+
+_NO_KEY = Digest("sha256:" + "0" * 64)
+
+
+def shared_document(shared: SharedTier | None) -> dict[str, JsonValue] | None:
+    """Where the shared tier is, and what is wrong with it; None without one."""
+    return {"address": shared.asking.address, "problem": shared.look(_NO_KEY) or None} if shared else None
 
 
 def removal_document(keep: str, holdings: Holdings, removal: Removal, *, removed: bool) -> dict[str, JsonValue]:

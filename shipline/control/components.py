@@ -19,6 +19,7 @@ from delivery.adapters.processes import Launch, ProcessIdentity, environment, id
 from delivery.errors import NotFoundError
 from delivery.home import Home
 from delivery.retention import Retention
+from delivery.shared_cache import ADDRESS, ENDPOINT
 from shipline.control.component import Component
 from shipline.control.credentials import prefect_auth
 from shipline.control.hosting import Hosting
@@ -26,6 +27,8 @@ from shipline.control.settings import ControlSettings, PrefectAddress
 
 _WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
 """Of the caller's environment: settings of another Prefect, our administrator's database, and what changes imports."""
+_SHARED = frozenset({ADDRESS, ENDPOINT})
+"""Where the shared cache is: flow runs read and write it."""
 _API_URL = "PREFECT_API_URL"
 PYTHON = (sys.executable, "-I")
 """Isolated: nothing of the folder that somebody stands in, or of their environment, is imported."""
@@ -210,7 +213,7 @@ def prepare_database(home: Home, settings: ControlSettings) -> None:
 
 def component_environment(home: Home) -> dict[str, str]:
     """What every process of ours gets: the caller's environment without what would lead it astray."""
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(_WITHHELD)}
+    kept = {name: value for name, value in os.environ.items() if name in _SHARED or not name.startswith(_WITHHELD)}
     direct = ",".join(filter(None, (kept.get("NO_PROXY") or kept.get("no_proxy"), "127.0.0.1,localhost")))
     return {
         **kept,

@@ -51,10 +51,10 @@ def _imported_api() -> Callable[[Control, str, Callable[[], dict[str, Any]]], Fa
     return create_app
 
 
-def _control(plane: ControlPlane) -> Control:
+def _control(plane: ControlPlane, settings: ControlSettings) -> Control:
     from delivery.adapters.embedded import connect
 
-    return Control(connect(plane.home), plane.flow_runs)
+    return Control(connect(plane.home, settings.shared_cache), plane.flow_runs)
 
 
 async def _dispatch(control: Control, changed: asyncio.Event) -> None:
@@ -105,7 +105,7 @@ async def _connected(plane: ControlPlane, settings: ControlSettings) -> Control:
     while True:
         try:
             await asyncio.to_thread(prepare_database, plane.home, settings)
-            control = await asyncio.to_thread(_control, plane)
+            control = await asyncio.to_thread(_control, plane, settings)
         except DeliveryError as error:
             plane.message = error.message
             _logger.warning("%s", error.message)

@@ -54,11 +54,26 @@ def plan(connections: Connections, project: str, asked: Asked) -> Plan:
         base=asked.base,
         base_commit=_base(row, asked.base),
         wishes=Wishes(frozenset(asked.force), frozenset(asked.only), asked.sandbox),
+        shares=_shares(connections, project, revision, str(row["default_branch"])),
     )
     builds = LedgerBuilds(connections.ledger, project)
     surroundings = Surroundings(source, connections.step_cache, builds, lambda tool: tool_version(tool).version)
     made = make_plan(request, surroundings)
     return made if asked.fail_fast is None else replace(made, fail_fast=asked.fail_fast)
+
+
+def _shares(connections: Connections, project: str, revision: Revision, branch: str) -> bool:
+    """Whether a run may write to the shared cache: a clean revision of the registered default branch may.
+
+    What a revision says of itself in its `shipline.yaml` does not count, and no tag stands for a branch.
+    """
+    if connections.shared is None or revision.dirty:
+        return False
+    source = connections.source(project)
+    try:
+        return source.is_ancestor(revision.commit, source.resolve(f"refs/heads/{branch}").commit)
+    except NotFoundError:
+        return False
 
 
 def _base(row: dict[str, JsonValue], name: str | None) -> str | None:

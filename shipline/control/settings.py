@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from delivery.errors import ConfigurationError, TransientError
 from delivery.retention import Retention
+from delivery.shared_cache import SharedCacheSettings
 
 _MEGABYTE = 1024**2
 _MOST_DAYS = 36_500
@@ -29,6 +30,8 @@ class ControlSettings:
     """`SHIPLINE_DATABASE_URL`: of your own PostgreSQL, as a role with CREATEDB and CREATEROLE."""
     database_name: str = "shipline"
     """`SHIPLINE_DATABASE_NAME`: there; two installations on one server need two names."""
+    shared_cache: SharedCacheSettings | None = None
+    """`SHIPLINE_CACHE_URL` and `SHIPLINE_CACHE_ENDPOINT_URL`: a bucket for results that others read too."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ControlSettings":
@@ -39,6 +42,7 @@ class ControlSettings:
             prefect_port=_port(environment, "SHIPLINE_PREFECT_PORT"),
             database_url=environment.get("SHIPLINE_DATABASE_URL") or None,
             database_name=environment.get("SHIPLINE_DATABASE_NAME") or "shipline",
+            shared_cache=SharedCacheSettings.from_environment(environment),
         )
 
 

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from delivery.adapters.folder_store import FolderStepCache, FolderStore
+from delivery.adapters.s3_cache import S3Bucket, S3StepCache, S3Store
 from delivery.artifact import Digest, digest_of
-from delivery.ports import NearStepCache, NearStore
+from delivery.caching.tiers import Asking, TieredStepCache, TieredStore
+from delivery.ports import NearStepCache, NearStore, Recorded, StepCache, Store
 from tests.fakes.store import InMemoryStepCache, InMemoryStore
 
 KEY, OTHER = digest_of(b"key"), digest_of(b"other")
@@ -28,23 +30,52 @@ def kept(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[NearS
         fake.close()
 
 
-def test_a_record_comes_back_by_its_key(kept: tuple[NearStore, NearStepCache]) -> None:
-    store, cache = kept
+@pytest.fixture(
+    params=[
+        "real",
+        "fake",
+        pytest.param("s3", marks=pytest.mark.integration),
+        pytest.param("tiered", marks=pytest.mark.integration),
+    ]
+)
+def any_cache(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[tuple[Store, StepCache]]:
+    store = FolderStore(tmp_path / "store")
+    if request.param == "real":
+        yield store, FolderStepCache(tmp_path / "steps", store)
+    elif request.param == "fake":
+        fake = InMemoryStore()
+        yield fake, InMemoryStepCache(fake)
+        fake.close()
+    else:
+        request.getfixturevalue("as_writer")
+        settings = request.getfixturevalue("object_storage").settings()
+        asking, bucket = Asking(settings.address), S3Bucket(settings)
+        far = S3Store(bucket, tmp_path / "scratch")
+        far_steps = S3StepCache(bucket, far)
+        tiered = TieredStore(store, far, asking)
+        near = FolderStepCache(tmp_path / "steps", store)
+        both = (tiered, TieredStepCache(near, far_steps, tiered, asking))
+        yield (far, far_steps) if request.param == "s3" else both
+        assert asking.problem == ""
+
+
+def test_a_record_comes_back_by_its_key(any_cache: tuple[Store, StepCache]) -> None:
+    store, cache = any_cache
     blob = store.put(b"log")
     cache.record(KEY, {"log": blob, "seconds": 1.5, "outputs": None}, [blob])
     assert cache.lookup(KEY) == {"log": blob, "seconds": 1.5, "outputs": None}
     assert cache.lookup(OTHER) is None
 
 
-def test_a_later_record_replaces_an_earlier_one(kept: tuple[NearStore, NearStepCache]) -> None:
-    _, cache = kept
+def test_a_later_record_replaces_an_earlier_one(any_cache: tuple[Store, StepCache]) -> None:
+    _, cache = any_cache
     cache.record(KEY, {"n": 1}, [])
     cache.record(KEY, {"n": 2}, [])
     assert cache.lookup(KEY) == {"n": 2}
 
 
-def test_a_record_without_its_blob_is_a_miss(kept: tuple[NearStore, NearStepCache]) -> None:
-    _, cache = kept
+def test_a_record_without_its_blob_is_a_miss(any_cache: tuple[Store, StepCache]) -> None:
+    _, cache = any_cache
     cache.record(KEY, {"n": 1}, [digest_of(b"never stored")])
     assert cache.lookup(KEY) is None
 
@@ -100,10 +131,10 @@ def _hex(digest: Digest) -> str:
 AGES_AGO, AHEAD = datetime(2000, 1, 1, tzinfo=UTC), datetime(2100, 1, 1, tzinfo=UTC)
 
 
-def test_a_record_is_read_without_its_blobs(kept: tuple[NearStore, NearStepCache]) -> None:
-    _, cache = kept
+def test_a_record_is_read_without_its_blobs(any_cache: tuple[Store, StepCache]) -> None:
+    _, cache = any_cache
     cache.record(KEY, {"n": 1}, [digest_of(b"never stored")])
-    assert cache.read(KEY) == {"n": 1}
+    assert cache.read(KEY) == Recorded({"n": 1}, (digest_of(b"never stored"),))
     assert cache.read(OTHER) is None
 
 

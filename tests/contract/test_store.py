@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from delivery.adapters.folder_store import FolderStore
+from delivery.adapters.s3_cache import S3Bucket, S3Store
 from delivery.artifact import Digest, digest_of
+from delivery.caching.tiers import Asking, TieredStore
 from delivery.errors import TransientError
 from delivery.ports import Store
 from tests.fakes.store import InMemoryStore
@@ -18,14 +20,26 @@ from tests.fakes.store import InMemoryStore
 ABSENT = Digest("sha256:" + "0" * 64)
 
 
-@pytest.fixture(params=["real", "fake"])
+REAL_SERVER = [pytest.mark.integration]
+
+
+@pytest.fixture(
+    params=["real", "fake", pytest.param("s3", marks=REAL_SERVER), pytest.param("tiered", marks=REAL_SERVER)]
+)
 def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
     if request.param == "real":
         yield FolderStore(tmp_path / "store")
-    else:
+    elif request.param == "fake":
         fake = InMemoryStore()
         yield fake
         fake.close()
+    else:
+        request.getfixturevalue("as_writer")
+        settings = request.getfixturevalue("object_storage").settings()
+        far = S3Store(S3Bucket(settings), tmp_path / "scratch")
+        asking = Asking(settings.address)
+        yield far if request.param == "s3" else TieredStore(FolderStore(tmp_path / "store"), far, asking)
+        assert asking.problem == ""
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"\0\xff" * 100_000])

@@ -59,6 +59,7 @@ CONTRACT: dict[tuple[str, ...], Any] = {
         "project": ...,
         "steps": {"executed", "reused", "hit_rate", "executed_seconds", "saved_seconds"},
         "size": {"bytes", "results", "blobs", "needed_bytes"},
+        "shared": ...,
     },
     ("cache", "gc", "--keep", "30d", "--yes"): {"keep", "removed", "results", "blobs", "bytes", "kept"},
     ("ledger", "verify"): {"ok", "rows", "head", "broken"},

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from delivery.artifact import Digest, digest_of
-from delivery.ports import KeptBlob, KeptResult, Row
+from delivery.ports import KeptBlob, KeptResult, Recorded, Row
 
 
 class InMemoryStore:
@@ -77,8 +77,8 @@ class InMemoryStepCache:
             self._store.used |= dict.fromkeys(blobs, self._store.now())
         return record if all(self._store.open(blob) for blob in blobs) else None
 
-    def read(self, key: Digest) -> Row | None:
-        return self.records.get(key, (None, ()))[0]
+    def read(self, key: Digest) -> Recorded | None:
+        return Recorded(*self.records[key]) if key in self.records else None
 
     def record(self, key: Digest, record: Row, blobs: Sequence[Digest]) -> None:
         self.records[key] = (dict(record), tuple(blobs))

@@ -594,6 +594,7 @@ def test_cache_stats_say_unknown_instead_of_0_percent(api: ControlApi, shipline:
         "hit rate unknown: nothing ran",
         "kept, all projects 2.5 GB 7 results, 12 blobs",
         "of that for releases 1.2 kB",
+        "shared s3://cache/shop it answers",
     ]
 
 

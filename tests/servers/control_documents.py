@@ -70,6 +70,7 @@ CACHE_STATS: Document = {
     "project": "shop",
     "steps": {"executed": 3, "reused": 1, "hit_rate": 0.25, "executed_seconds": 4.5, "saved_seconds": 75.0},
     "size": {"bytes": 2_500_000_000, "results": 7, "blobs": 12, "needed_bytes": 1200},
+    "shared": {"address": "s3://cache/shop", "problem": None},
 }
 CACHE_REMOVAL: Document = {
     "keep": "30d",

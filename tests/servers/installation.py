@@ -12,9 +12,9 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -61,13 +61,15 @@ class Installation:
     """One home and the commands that are about it."""
 
     home: Home
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """What its commands find in their environment besides."""
 
     @property
     def environment(self) -> dict[str, str]:
         """The caller's, without what belongs to another installation or another git."""
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OTHERS)}
         isolated = {"GIT_CONFIG_GLOBAL": os.devnull, "GIT_CONFIG_NOSYSTEM": "1"}
-        return {**kept, **isolated, "SHIPLINE_HOME": str(self.home.root)}
+        return {**kept, **isolated, **self.variables, "SHIPLINE_HOME": str(self.home.root)}
 
     def cli(
         self,
@@ -152,10 +154,10 @@ def until(look: Callable[[], Any], what: str, seconds: float = WAIT_SECONDS) -> 
 
 
 @contextmanager
-def installation() -> Iterator[Installation]:
+def installation(variables: Mapping[str, str] | None = None) -> Iterator[Installation]:
     """A home that nothing is left of: no file, and no process even when `down` did not do its work."""
     folder = Path(tempfile.mkdtemp(prefix="sl-", dir="/tmp"))  # PostgreSQL's socket needs a short path
-    made = Installation(Home(folder / "home"))
+    made = Installation(Home(folder / "home"), variables or {})
     try:
         yield made
         made.cli("down", "--environments", cwd=folder)

@@ -163,6 +163,7 @@ def test_a_plan_says_what_happens_and_why(world: World) -> None:
         ],
         "fail_fast": True,
         "sandbox": False,
+        "shares": False,
     }
     assert json.loads(json.dumps(document)) == document
 
@@ -273,6 +274,7 @@ PLANS = st.builds(
     deploys=st.lists(st.builds(PlannedDeploy, TEXT, TEXTS), max_size=3).map(tuple),
     fail_fast=st.booleans(),
     sandbox=st.booleans(),
+    shares=st.booleans(),
 )
 
 

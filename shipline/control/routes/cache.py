@@ -9,7 +9,7 @@ from delivery.caching.keeping import choose_removal, read_keep
 from delivery.caching.measuring import measure_size, measure_use
 from delivery.promoting.candidates import configuration_at
 from shipline.control.access import Ports, Project
-from shipline.control.caching import removal_document
+from shipline.control.caching import removal_document, shared_document
 from shipline.control.planning import Asked, plan
 
 router = APIRouter(tags=["cache"])
@@ -45,7 +45,12 @@ def why(
 def stats(ports: Ports, project: Project) -> dict[str, JsonValue]:
     """Hit rate and time saved of the project's newest steps, and the size of all that is kept."""
     steps = ports.operations.find("steps", project=project, limit=MOST_STEPS)
-    return {"project": project, "steps": measure_use(steps), "size": measure_size(look(ports))}
+    return {
+        "project": project,
+        "steps": measure_use(steps),
+        "size": measure_size(look(ports)),
+        "shared": shared_document(ports.shared),
+    }
 
 
 @router.get("/cache/gc")
