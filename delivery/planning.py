@@ -6,13 +6,13 @@ from dataclasses import dataclass, field
 
 from delivery.artifact import Digest
 from delivery.baseline import change_set, choose_baseline
+from delivery.caching.origin import may_be_shared
 from delivery.config import Configuration, Environment
 from delivery.impact import Impact, impacts, is_forced
 from delivery.plan import Plan, PlannedDeploy, PlannedService
 from delivery.ports import Builds, SourceRepository, StepCache
 from delivery.source import ChangeSet, Revision
 from delivery.step_choice import Situation, Wishes, check_wishes, choose_steps
-from delivery.step_execution import may_be_shared
 from delivery.step_graph import Node, step_graph
 from delivery.step_key import Facts, Keys, keys_of, needed_patterns, needed_tools, this_platform
 from delivery.version import version_of

@@ -17,6 +17,7 @@ from threading import Event
 from typing import Any, Protocol, cast
 
 from delivery.artifact import Digest, parse_digest
+from delivery.caching.origin import may_be_shared
 from delivery.config import Fixture, Reports, Retry, Step
 from delivery.errors import ConfigurationError, DeliveryError
 from delivery.masking import mask_text
@@ -135,12 +136,6 @@ def execute_step(
         outcome = _Outcome(StepState.ERRORED, _cause(error))
         result = _result(order, outcome, time.monotonic() - started, secrets.values())
     return result
-
-
-def may_be_shared(record: Row) -> bool:
-    """Whether a run that shares its results made this one, or another installation's that did."""
-    origin = record.get("origin")
-    return isinstance(origin, dict) and bool(origin.get("shared"))
 
 
 def reuse_step(

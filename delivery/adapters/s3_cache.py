@@ -21,6 +21,8 @@ from delivery.shared_cache import SharedCacheSettings
 _CONNECT_SECONDS = 2
 _READ_SECONDS = 10
 _ATTEMPTS = 2
+_PARTS_AT_ONCE = 2
+"""Of a large file: each takes 8 MB of memory."""
 _REGION = "us-east-1"
 """Where neither the environment nor AWS's own files name one; other servers take any."""
 _ABSENT = frozenset({"404", "NoSuchKey", "NotFound"})
@@ -67,8 +69,10 @@ class S3Bucket:
     def upload(self, name: str, path: Path) -> None:
         """Write a file as an object, in parts when it is large."""
         with self._asking(f"writing {name}"):
-            place = self._place(name)
-            self._client.upload_file(str(path), place["Bucket"], place["Key"])
+            from boto3.s3.transfer import TransferConfig
+
+            place, few = self._place(name), TransferConfig(max_concurrency=_PARTS_AT_ONCE)
+            self._client.upload_file(str(path), place["Bucket"], place["Key"], Config=few)
 
     def has(self, name: str) -> bool:
         """Whether there is such an object."""

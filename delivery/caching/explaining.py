@@ -8,7 +8,15 @@ from pydantic import JsonValue
 
 from delivery.artifact import Digest, parse_digest
 from delivery.caching.differing import Difference, Earlier, Listing, changed_inputs, first_difference, nearest
-from delivery.caching.telling import NEVER_REUSED, because_differs, because_gone, because_none_is_kept, because_same
+from delivery.caching.origin import may_be_shared
+from delivery.caching.telling import (
+    NEVER_REUSED,
+    because_differs,
+    because_gone,
+    because_none_is_kept,
+    because_not_shared,
+    because_same,
+)
 from delivery.config import Configuration
 from delivery.connections import Connections
 from delivery.errors import DeliveryError, NotFoundError
@@ -97,6 +105,8 @@ def _answer(question: _Question) -> Why:
     record = question.connections.step_cache.lookup(step.key)
     if record is not None:
         made = read_earlier(step.key, record)
+        if question.plan.shares and not may_be_shared(record):
+            return Why(step, reusable=False, because=because_not_shared(made), nearest=made)
         return Why(step, reusable=True, because=because_same(made), nearest=made)
     told = question.connections.operations.find("steps", project=question.plan.project, limit=_LOOKED_AT, id=step.id)
     found = nearest(step.components, _kept(question, told))

@@ -28,7 +28,16 @@ _LONGEST = 120
 
 def because_same(made: Earlier | None) -> str:
     """A result with the same key is kept."""
-    return f"nothing differs: reused from {f'run {made.run}' if made else 'an earlier run'}"
+    return f"nothing differs: reused from {_run(made)}"
+
+
+def because_not_shared(made: Earlier | None) -> str:
+    """One is kept, and a run whose results others will read may not take it."""
+    return f"nothing differs from {_run(made)}, but that was not of the default branch, whose results are shared"
+
+
+def _run(made: Earlier | None) -> str:
+    return f"run {made.run}" if made else "an earlier run"
 
 
 def because_gone(made: Earlier) -> str:

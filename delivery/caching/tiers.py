@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from delivery.artifact import Digest
+from delivery.caching.origin import may_be_shared
 from delivery.errors import DeliveryError
 from delivery.ports import Recorded, Row, StepCache, Store
 
@@ -120,7 +121,7 @@ class SharedTier:
 
     def _share(self, key: Digest) -> bool:
         told = self._near_steps.read(key)
-        if told is None:
+        if told is None or not may_be_shared(told.record):  # somebody else has put his own there meanwhile
             return False
         if self._steps.read(key) == told and all(self._store.has(blob) for blob in told.blobs):
             return True

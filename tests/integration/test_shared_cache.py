@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from pydantic import JsonValue
 
 from delivery.adapters.local_steps import Tiers, near_cache, tiers_of
 from delivery.adapters.s3_cache import S3Bucket, S3Store
@@ -25,6 +26,7 @@ from tests.servers.object_storage import READER, ObjectStorage, as_identity
 pytestmark = [pytest.mark.integration, pytest.mark.usefixtures("as_writer")]
 KEY, LOG, OUTPUTS = digest_of(b"key"), b"the log", b"o" * 9_000_000
 """The outputs are longer than what is written in one part."""
+SHARED: dict[str, JsonValue] = {"origin": {"shared": True}}
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class Place:
     def make(self, *contents: bytes, run: int = 1) -> list[Digest]:
         """A result made here."""
         blobs = [self.tiers.store.put(content) for content in contents]
-        self.tiers.steps.record(KEY, {"log": blobs[0], "n": run}, blobs)
+        self.tiers.steps.record(KEY, {"log": blobs[0], "n": run, **SHARED}, blobs)
         return blobs
 
     def share(self) -> bool:
@@ -69,8 +71,8 @@ def test_what_one_shares_another_finds_and_keeps_near(
     assert other.tiers.steps.lookup(KEY) is None, "nothing is shared by making it"
     assert object_storage.names(settings) == []
     assert one.share()
-    assert other.tiers.steps.lookup(KEY) == {"log": blobs[0], "n": 1}
-    assert other.near.steps.lookup(KEY) == {"log": blobs[0], "n": 1}
+    assert other.tiers.steps.lookup(KEY) == {"log": blobs[0], "n": 1, **SHARED}
+    assert other.near.steps.lookup(KEY) == {"log": blobs[0], "n": 1, **SHARED}
     assert [other.near.store.get(blob) for blob in blobs] == [LOG, OUTPUTS]
     assert list((tmp_path / "other" / "work" / "shared-cache").iterdir()) == []
     names = object_storage.names(settings)
@@ -156,7 +158,7 @@ def test_who_may_only_read_finds_and_is_told_that_it_cannot_write(
         monkeypatch.setenv(name, value)
     reader = place(tmp_path / "reader", settings)
     assert reader.tiers.steps.lookup(KEY) is not None
-    reader.tiers.steps.record(KEY, {"n": 2}, [reader.tiers.store.put(b"other")])
+    reader.make(b"other", run=2)
     assert not reader.share()
     hint = "check AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and what they may do there"
     assert reader.problem.endswith(f"in the shared cache {settings.address}: it is refused (AccessDenied); {hint}")
@@ -190,7 +192,7 @@ def test_a_server_that_is_away_is_a_warning_once_and_a_miss(tmp_path: Path, capl
     assert [record.name for record in caplog.records] == ["shipline.cache"]
     assert "the shared cache is left alone for 60 s: reading steps/" in caplog.text
     assert "Could not connect to the endpoint URL" in one.problem
-    assert one.tiers.steps.lookup(KEY) == {"log": blobs[0], "n": 1}, "what is near goes on working"
+    assert one.tiers.steps.lookup(KEY) == {"log": blobs[0], "n": 1, **SHARED}, "what is near goes on working"
 
 
 def test_after_its_rest_a_server_that_is_back_is_asked_again(settings: SharedCacheSettings, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from delivery.builds import LedgerBuilds
+from delivery.caching.explaining import explain
 from delivery.caching.tiers import Asking, SharedTier, TieredStepCache, TieredStore
 from delivery.connections import Connections
 from delivery.errors import ConfigurationError
@@ -102,6 +103,13 @@ def test_what_a_pull_request_made_is_neither_shared_nor_reused_by_the_default_br
     """It ran the same command on the same inputs, but whatever else it had, the default branch does not have."""
     commit = one.workshop.commit()
     one.deliver(commit, shares=False)
+    connections = one.connections()
+    plan = one.plan(connections, commit, shares=True)
+    [why] = explain(connections, plan, configuration_at(connections, "shop", commit), "lint")
+    assert (why.reusable, why.because) == (
+        False,
+        "nothing differs from run run-1, but that was not of the default branch, whose results are shared",
+    )
     assert one.deliver(commit, shares=True) == RAN
     assert one.shared == 3
     assert one.deliver(commit, shares=True) == REUSED
@@ -144,6 +152,18 @@ def test_what_was_not_shared_for_trouble_is_shared_when_it_is_reused(one: Shop) 
     one.far_steps.records.clear()
     assert one.deliver(commit, shares=True) == REUSED
     assert one.shared == 3
+
+
+def test_what_somebody_has_put_in_place_of_a_result_before_it_is_shared_is_not(one: Shop) -> None:
+    commit = one.workshop.commit()
+    one.deliver(commit, shares=True)
+    one.far_steps.records.clear()
+    near, shared = one.workshop.installation.step_cache, one.connections().shared
+    [key, *_] = near.records
+    record, blobs = near.records[key]
+    near.records[key] = ({**record, "origin": {**record["origin"], "shared": False}}, blobs)  # type: ignore[dict-item]  # a mapping
+    assert shared is not None
+    assert (shared.share(key), one.shared) == (False, 0)
 
 
 def test_a_failed_step_is_not_shared(one: Shop) -> None:
