@@ -51,7 +51,7 @@ def because_none_is_kept(key: Digest, told: Sequence[Row]) -> str:
     if same is None:
         return "no result of this step is kept" if told else "this step has never run"
     if same["state"] in {StepState.COMPLETED.value, StepState.CACHED.value}:
-        return f"nothing differs from run {same['run']}, but its result is not kept (any more): the step runs again"
+        return f"nothing differs from run {same['run']}, but its result is not kept any more: the step runs again"
     return f"nothing differs from run {same['run']}, where it was {same['state']}: only successes are reused"
 
 

@@ -1,5 +1,7 @@
 """A run as the API shows it: its own work, then what became of the promotions that it set going."""
 
+from typing import cast
+
 from pydantic import JsonValue
 
 from delivery.connections import Connections
@@ -60,7 +62,7 @@ def run_document(control: Control, run: Run) -> dict[str, JsonValue]:
         "started_at": utc_text(run.started_at) if run.started_at else None,
         "finished_at": utc_text(run.verified_at) if run.verified_at else None,
         "url": control.flow_runs.url(run.flow_run) if run.flow_run else None,
-        "plan": planned.get("plan"),
+        "plan": shown_plan(planned.get("plan")),
         "note": note_of_run(run, planned.get("plan")),
     }
 
@@ -81,6 +83,15 @@ def overall_state(run: Run, promotions: list[Promotion]) -> RunState:
         return run.state
     states = {_STATES.get(one.phase, RunState.RUNNING) for one in promotions}
     return next((state for state in _WORST_FIRST if state in states), RunState.COMPLETED)
+
+
+def shown_plan(plan: JsonValue) -> JsonValue:
+    """Without what keys are made of: whoever follows a run asks for this again and again."""
+    if not isinstance(plan, dict) or not isinstance(plan.get("steps"), list):
+        return plan
+    steps = [one for one in cast("list[JsonValue]", plan["steps"]) if isinstance(one, dict)]
+    shown = [{name: value for name, value in one.items() if name != "components"} for one in steps]
+    return {**plan, "steps": cast("JsonValue", shown)}
 
 
 def _problem(promotions: list[Promotion]) -> str:

@@ -98,7 +98,7 @@ def test_a_result_that_is_damaged_or_gone_says_so(workshop: Workshop) -> None:
     del workshop.installation.step_cache.records[key]
     assert record
     assert said(workshop, commit, "lint") == [
-        f"nothing differs from run {run}, but its result is not kept (any more): the step runs again"
+        f"nothing differs from run {run}, but its result is not kept any more: the step runs again"
     ]
 
 

@@ -24,7 +24,8 @@ PLAN = Plan(
     changes=ChangeSet(None, "everything counts", COMMIT, ()),
     services=(PlannedService("api", impacted=True, because=(), build_key=KEY),),
     steps=tuple(
-        PlannedStep(name, service, Action.RUN, (), (), KEY) for name, service in (("lint", None), ("unit", "api"))
+        PlannedStep(name, service, Action.RUN, (), (), KEY, {"inputs": KEY})
+        for name, service in (("lint", None), ("unit", "api"))
     ),
     deploys=(),
 )
@@ -48,6 +49,15 @@ def api(tmp_path: Path) -> Iterator[Door]:
 
 def test_a_run_names_the_logs_that_were_begun_in_the_order_of_its_plan(api: Door) -> None:
     assert api.get("/runs/r").json()["logs"] == [{"name": "unit@api", "bytes": 8}, {"name": "build:api", "bytes": 7}]
+
+
+def test_a_run_is_followed_without_what_its_keys_are_made_of(api: Door) -> None:
+    """It is asked for several times a second."""
+    steps = api.get("/runs/r").json()["plan"]["steps"]
+    assert [(one["name"], one["key"], "components" in one) for one in steps] == [
+        ("lint", KEY, False),
+        ("unit", KEY, False),
+    ]
 
 
 def test_a_steps_and_a_builds_log_are_read_by_their_names(api: Door) -> None:
