@@ -6,6 +6,7 @@ boto3 is imported by the first question: who has no shared cache pays nothing fo
 import contextlib
 import hashlib
 import threading
+import uuid
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -174,7 +175,7 @@ class S3Store:
         return content if content is not None and digest_of(content) == digest else None
 
     def open(self, digest: Digest) -> Path | None:
-        place = self._scratch / digest.removeprefix("sha256:")
+        place = self._scratch / f"{digest.removeprefix('sha256:')}-{uuid.uuid4().hex}"
         with writing(f"fetching {digest}", self._scratch), new_file(self._scratch) as (stream, move):
             hashing = _Hashing(stream)
             if not self._bucket.download(_blob(digest), hashing) or hashing.digest != digest:

@@ -259,3 +259,35 @@ def test_many_threads_make_one_client(settings: SharedCacheSettings, tmp_path: P
     for thread in threads:
         thread.join()
     assert found == [LOG] * 8
+
+
+def test_many_may_bring_the_same_result_near_at_once(settings: SharedCacheSettings, tmp_path: Path) -> None:
+    one, other = place(tmp_path / "one", settings), place(tmp_path / "other", settings)
+    one.make(LOG, OUTPUTS)
+    one.share()
+    found: list[object] = []
+
+    def look_up() -> None:
+        try:
+            found.append(other.tiers.steps.lookup(KEY) is not None)
+        except TransientError as error:
+            found.append(error.message)
+
+    threads = [threading.Thread(target=look_up) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == [True] * 8
+    assert list((tmp_path / "other" / "work" / "shared-cache").iterdir()) == []
+
+
+def test_each_has_a_copy_of_its_own_to_bring_near(settings: SharedCacheSettings, tmp_path: Path) -> None:
+    """Whoever is done first removes his: it must not be the other's."""
+    store = S3Store(S3Bucket(settings), tmp_path / "scratch")
+    digest = store.put(LOG)
+    first, second = store.open(digest), store.open(digest)
+    assert first is not None
+    assert second is not None
+    first.unlink()
+    assert second.read_bytes() == LOG
