@@ -11,6 +11,7 @@ ADDRESS = "SHIPLINE_CACHE_URL"
 ENDPOINT = "SHIPLINE_CACHE_ENDPOINT_URL"
 _BUCKET = re.compile(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]")
 _PREFIX = re.compile(r"[A-Za-z0-9._/-]*")
+_ENDPOINT = re.compile(r"https?://([A-Za-z0-9.-]+|\[[0-9A-Fa-f:]+\])(:\d{1,5})?/?", re.ASCII)
 _SCHEME = "s3://"
 
 
@@ -48,6 +49,6 @@ class SharedCacheSettings:
 
 def _endpoint(environment: Mapping[str, str]) -> str | None:
     endpoint = environment.get(ENDPOINT) or None
-    if endpoint and not re.fullmatch(r"https?://[^/@\s]+/?", endpoint):
+    if endpoint and not _ENDPOINT.fullmatch(endpoint):
         raise ConfigurationError(f"reading {ENDPOINT}: it must be an address like https://HOST:PORT")
     return endpoint

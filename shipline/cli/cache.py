@@ -33,7 +33,7 @@ def why(session: Session, step: Step, revision: Revision = None, *, dirty: Dirty
 def stats(session: Session) -> None:
     """Show how often steps were reused, what that saved, and how much is kept.
 
-    Of the project's 10,000 newest steps; the size is that of all projects. As JSON: `{project, steps: {executed,
+    Of the project's 2,000 newest steps; the size is that of all projects. As JSON: `{project, steps: {executed,
     reused, hit_rate, executed_seconds, saved_seconds}, size: {bytes, results, blobs, needed_bytes},
     shared: {address, problem}}`; `hit_rate` is null when nothing ran, `needed_bytes` are what releases need, and
     `shared` is null without a shared cache.

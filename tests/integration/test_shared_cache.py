@@ -195,6 +195,25 @@ def test_a_server_that_is_away_is_a_warning_once_and_a_miss(tmp_path: Path, capl
     assert one.tiers.steps.lookup(KEY) == {"log": blobs[0], "n": 1, **SHARED}, "what is near goes on working"
 
 
+@pytest.mark.parametrize(
+    ("wrong", "cause"),
+    [
+        ({"AWS_PROFILE": "nobody"}, "The config profile (nobody) could not be found"),
+        ({"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, "Unable to locate credentials"),
+    ],
+)
+def test_credentials_that_cannot_be_found_are_a_warning_too(
+    settings: SharedCacheSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, wrong: dict[str, str], cause: str
+) -> None:
+    monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    for name, value in wrong.items():
+        monkeypatch.setenv(name, value)
+    one = place(tmp_path / "one", settings)
+    assert one.tiers.steps.lookup(KEY) is None
+    assert one.problem.endswith(cause)
+
+
 def test_after_its_rest_a_server_that_is_back_is_asked_again(settings: SharedCacheSettings, tmp_path: Path) -> None:
     far = S3Store(S3Bucket(settings), tmp_path / "scratch")
     digest = far.put(LOG)

@@ -181,6 +181,10 @@ def test_a_failed_step_is_not_shared(one: Shop) -> None:
             {"SHIPLINE_CACHE_URL": "s3://cache/team/shop/", "SHIPLINE_CACHE_ENDPOINT_URL": "http://127.0.0.1:8333"},
             SharedCacheSettings("cache", "team/shop", "http://127.0.0.1:8333"),
         ),
+        (
+            {"SHIPLINE_CACHE_URL": "s3://cache", "SHIPLINE_CACHE_ENDPOINT_URL": "https://[::1]:8333/"},
+            SharedCacheSettings("cache", "", "https://[::1]:8333/"),
+        ),
     ],
 )
 def test_the_environment_says_where_it_is(environment: dict[str, str], expected: SharedCacheSettings | None) -> None:
@@ -196,6 +200,8 @@ def test_the_environment_says_where_it_is(environment: dict[str, str], expected:
         {"SHIPLINE_CACHE_URL": "s3://Bad_Name"},
         {"SHIPLINE_CACHE_URL": "s3://cache/a b"},
         {"SHIPLINE_CACHE_URL": "s3://cache", "SHIPLINE_CACHE_ENDPOINT_URL": "http://key:secret@host"},
+        {"SHIPLINE_CACHE_URL": "s3://cache", "SHIPLINE_CACHE_ENDPOINT_URL": "http://host:80:80"},
+        {"SHIPLINE_CACHE_URL": "s3://cache", "SHIPLINE_CACHE_ENDPOINT_URL": "host:80"},
     ],
 )
 def test_what_is_no_such_address_is_refused_by_name(environment: dict[str, str]) -> None:

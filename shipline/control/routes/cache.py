@@ -13,8 +13,8 @@ from shipline.control.caching import removal_document, shared_document
 from shipline.control.planning import Asked, plan
 
 router = APIRouter(tags=["cache"])
-MOST_STEPS = 10_000
-"""The newest ones are measured."""
+MOST_STEPS = 2_000
+"""The newest ones are measured: each is a document in memory, for a moment."""
 
 
 class Clearing(BaseModel):
