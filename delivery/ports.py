@@ -401,7 +401,7 @@ class Operations(Protocol):
         ...
 
     def save(self, table: str, key: str, project: str, document: Row) -> None:
-        """Insert or replace a document (tables: `runs`, `steps`, `projects`, `plans`)."""
+        """Insert or replace a document (tables: `runs`, `steps`, `projects`, `plans`, `durations`)."""
         ...
 
     def load(self, table: str, key: str) -> dict[str, JsonValue] | None:

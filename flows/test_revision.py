@@ -1,4 +1,4 @@
-"""Test a revision: execute the steps of a run's plan, in parallel as the graph allows.
+"""Test a revision: execute the steps of a run's plan, in parallel as the graph allows, the critical path first.
 
 Every step is a task with a readable name. A reused one shows as Cached, a failed test as Failed, and
 what could not be found out as Errored. Nothing is decided here: the plan says what happens.
@@ -7,6 +7,7 @@ what could not be found out as Errored. Nothing is decided here: the plan says w
 import asyncio
 import os
 from collections.abc import Awaitable
+from contextlib import AbstractAsyncContextManager
 from typing import cast
 
 from prefect import flow, task
@@ -17,9 +18,11 @@ from delivery.plan import PlannedStep
 from delivery.running.steps import lost, perform, tell, verdict, without_running
 from delivery.running.work import RunWork
 from delivery.step import StepResult, StepState
+from delivery.step_durations import ways_to_go
 from flows.run_log import told_in_prefect
 from flows.run_report import report_steps
 from flows.states import state_of_run, state_of_step
+from flows.step_slots import StepSlots
 from flows.works import work_of
 
 PARALLEL_STEPS = max(2, os.cpu_count() or 2)
@@ -29,11 +32,13 @@ STOPS_ALL = frozenset({StepState.FAILED, StepState.ERRORED})
 @flow(name="test-revision", flow_run_name="test {run}", persist_result=False)
 async def test_revision(run: str) -> State[None]:
     """Execute the plan's steps and judge them as a whole."""
-    work, slots = work_of(run), asyncio.Semaphore(PARALLEL_STEPS)
+    work, slots = work_of(run), StepSlots(PARALLEL_STEPS)
+    to_go = ways_to_go(work.plan.steps, work.expected)
     going: dict[str, asyncio.Task[StepResult]] = {}
     for planned in work.plan.steps:
         needs = [going[name] for name in planned.needs if name in going]
-        going[planned.id] = asyncio.create_task(when_ready(work, planned, needs, slots))
+        slot = slots.taken(to_go[planned.id])
+        going[planned.id] = asyncio.create_task(when_ready(work, planned, needs, slot))
     await asyncio.gather(*going.values())
     results = {name: done.result() for name, done in going.items()}
     await report_steps(work, results)
@@ -41,11 +46,14 @@ async def test_revision(run: str) -> State[None]:
 
 
 async def when_ready(
-    work: RunWork, planned: PlannedStep, needs: list[asyncio.Task[StepResult]], slots: asyncio.Semaphore
+    work: RunWork,
+    planned: PlannedStep,
+    needs: list[asyncio.Task[StepResult]],
+    slot: AbstractAsyncContextManager[None],
 ) -> StepResult:
     """Wait for what the step needs, then skip it or execute it as a task."""
     needed = await asyncio.gather(*needs)
-    async with slots:
+    async with slot:
         idle = without_running(planned, needed, stopped=work.cancelled.is_set())
         if idle:
             work.results[planned.id] = await asyncio.to_thread(tell, work, planned, idle)

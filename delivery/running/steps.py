@@ -8,10 +8,12 @@ from pydantic import JsonValue
 from delivery.errors import DeliveryError
 from delivery.ledger import utc_text
 from delivery.plan import Action, PlannedStep
+from delivery.ports import Row
 from delivery.run import RunState
 from delivery.running.sandbox import execute_in_sandbox
 from delivery.running.work import RunWork
 from delivery.step import StepResult, StepState
+from delivery.step_durations import expected_next
 from delivery.step_execution import StepOrder, execute_step, reuse_step
 from delivery.step_graph import patterns_of
 
@@ -49,7 +51,15 @@ def perform(
     except (DeliveryError, OSError) as error:
         cause = error.message if isinstance(error, DeliveryError) else f"checking out: {error}"
         result = StepResult(planned.name, planned.service, StepState.ERRORED, cause)
+    if result.state is StepState.COMPLETED:
+        _remember_duration(work, planned, result.seconds)
     return _shared(work, planned, tell(work, planned, result), show)
+
+
+def _remember_duration(work: RunWork, planned: PlannedStep, seconds: float) -> None:
+    expected = expected_next(work.expected.get(planned.id), seconds)
+    row: Row = {"step": planned.id, "seconds": expected}
+    work.connections.operations.save("durations", f"{work.run.project}/{planned.id}", work.run.project, row)
 
 
 def _shared(work: RunWork, planned: PlannedStep, result: StepResult, show: Callable[[str], None]) -> StepResult:
@@ -137,7 +147,7 @@ def tell(work: RunWork, planned: PlannedStep, result: StepResult, *, running: bo
     place = next((place for place, one in enumerate(work.plan.steps) if one.id == planned.id), 0)
     more: dict[str, JsonValue] = {"run": work.run.id, "place": place, "id": planned.id, "key": planned.key}
     if running:
-        more["state"] = "Running"
+        more |= {"state": "Running", "expected_seconds": work.expected.get(planned.id)}
     work.connections.operations.save("steps", f"{work.run.id}/{planned.id}", work.run.project, {**document, **more})
     return result
 

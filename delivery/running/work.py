@@ -3,7 +3,7 @@
 import shutil
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
@@ -33,6 +33,8 @@ class RunWork:
     lease: Lease
     source: SourceRepository
     """Kept, since it knows what it has checked out before."""
+    expected: Mapping[str, float] = field(default_factory=dict)
+    """Seconds that steps took lately, by the id of the planned step."""
     cancelled: Event = field(default_factory=Event)
     results: dict[str, StepResult] = field(default_factory=dict)
     """By the id of the planned step, as they come."""
@@ -96,7 +98,14 @@ def take_run(connections: Connections, run: str, flow_run: str | None) -> RunWor
     connections.queue.begin(run, now)
     plan = Plan.from_json((connections.operations.load("plans", run) or {}).get("plan"))
     configuration = configuration_at(connections, found.project, found.revision)
-    return RunWork(connections, begun, plan, configuration, lease, connections.source(found.project))
+    source, expected = connections.source(found.project), expected_durations(connections, found.project)
+    return RunWork(connections, begun, plan, configuration, lease, source, expected)
+
+
+def expected_durations(connections: Connections, project: str) -> dict[str, float]:
+    """Seconds that the project's steps took lately, by the id of the planned step."""
+    rows = connections.operations.find("durations", project=project)
+    return {str(row["step"]): float(str(row["seconds"])) for row in rows}
 
 
 def read_run(connections: Connections, run: str) -> Run:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from rich.live import Live
 
 
+_BAR_WIDTH = 24
+
+
 class Feed:
     """Plain lines, for pipes and logs."""
 
@@ -42,14 +45,17 @@ class LiveFeed(Feed):
         self._live.console.print(Text.from_ansi(text), soft_wrap=True)
 
     def show_steps(self, steps: list[Document]) -> None:
-        """The steps that run now, and how long already."""
+        """The steps that run now, how long already, and how much of what they took lately."""
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
         from rich.text import Text
 
-        running = [step for step in steps if step["state"] == "Running"]
-        waiting = sum(step["state"] in {"Pending", "Queued"} for step in steps)
-        rows = [f"  {_name(step)}  {duration(self._running_for(_name(step)))}" for step in running]
-        rows += [f"  {waiting} more to come"] if waiting else []
-        self._live.update(Text("\n".join(rows)), refresh=True)
+        rows = Table.grid(padding=(0, 2))
+        for step in (one for one in steps if one["state"] == "Running"):
+            seconds, expected = self._running_for(_name(step)), step.get("expected_seconds")
+            bar = ProgressBar(total=expected, completed=seconds, width=_BAR_WIDTH) if expected else ""
+            rows.add_row(Text(f"  {_name(step)}"), bar, Text(elapsed(seconds, expected)))
+        self._live.update(rows, refresh=True)
 
     def _running_for(self, name: str) -> float:
         return time.monotonic() - self._since.setdefault(name, time.monotonic())
@@ -66,6 +72,12 @@ def feed(session: Session) -> Iterator[Feed]:
 
     with Live(console=Console(highlight=False, markup=False, emoji=False), transient=True) as live:
         yield LiveFeed(session, live)
+
+
+def elapsed(seconds: float, expected: float | None) -> str:
+    """`3.1 s of about 12.0 s`; nothing is expected of what runs longer than ever, or for the first time."""
+    over = not expected or seconds > expected
+    return duration(seconds) if over else f"{duration(seconds)} of about {duration(expected)}"
 
 
 def _name(step: Document) -> str:

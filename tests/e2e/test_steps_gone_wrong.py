@@ -69,8 +69,25 @@ def test_a_lost_run_is_retried_under_its_id(make: Make, tmp_path: Path) -> None:
     again = project.ask("retry", lost["id"])
     assert (again["id"], again["state"]) == (lost["id"], "Completed")
     assert states(again) == {"once": "Completed", "fine": "Cached"}
-    assert "only an Errored one can be retried" in project.refused("retry", lost["id"])
+    assert "only one that is Errored, Failed or Cancelled can be retried" in project.refused("retry", lost["id"])
     assert "has ended: Completed" in project.refused("abort", lost["id"], "--reason", "too late")
+
+
+def test_a_failed_run_goes_on_from_the_failed_step_under_its_id(make: Make, tmp_path: Path) -> None:
+    steps = {
+        "before": {"command": "date +%N > out; cat out", "outputs": ["out"]},
+        "weather": {"command": f"cat out; test -e {tmp_path}/sunny", "needs": ["before"]},
+        "after": {"command": "echo after", "needs": ["weather"]},
+    }
+    project = make("weather", {"version": 1, "steps": steps})
+    failed = project.ask("run", check=1)
+    assert states(failed) == {"before": "Completed", "weather": "Failed", "after": "Skipped"}
+    said = project.ask("logs", failed["id"], "--step", "before")["lines"]
+    (tmp_path / "sunny").touch()
+    again = project.ask("retry", failed["id"])
+    assert (again["id"], again["state"]) == (failed["id"], "Completed")
+    assert states(again) == {"before": "Cached", "weather": "Completed", "after": "Completed"}
+    assert project.ask("logs", failed["id"], "--step", "before")["lines"] == said
 
 
 def test_a_run_is_given_up_waiting_for_and_then_aborted_with_everything_it_started(make: Make) -> None:

@@ -2,6 +2,7 @@
 
 import pytest
 
+from shipline.cli.feed import elapsed
 from shipline.cli.output import duration, moment, plain, short, table
 
 
@@ -53,3 +54,11 @@ def test_a_table_in_a_pipe_is_never_folded(capsys: pytest.CaptureFixture[str]) -
 def test_markup_in_a_cell_is_text(capsys: pytest.CaptureFixture[str]) -> None:
     table(("NAME",), [("[red]api[/red]",)])
     assert capsys.readouterr().out == "NAME\n[red]api[/red]\n"
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected", "text"),
+    [(3.14, 12.0, "3.1 s of about 12.0 s"), (13.0, 12.0, "13.0 s"), (3.0, None, "3.0 s")],
+)
+def test_what_runs_says_how_long_and_what_is_expected(seconds: float, expected: float | None, text: str) -> None:
+    assert elapsed(seconds, expected) == text

@@ -18,6 +18,7 @@ from shipline.control.run_logs import find_log
 
 router = APIRouter(tags=["runs"])
 MOST_LOG_BYTES = 256 * 1024
+_RETRIED = frozenset({RunState.ERRORED, RunState.FAILED, RunState.CANCELLED})
 
 
 class RunRequest(BaseModel):
@@ -76,11 +77,12 @@ def logs(run: str, ports: Ports, step: str | None = None, offset: int = 0) -> Re
 
 @router.post("/runs/{run}/retry")
 def retry(run: str, acting: Acting) -> dict[str, JsonValue]:
-    """Continue an Errored run under its id: what it finished is reused."""
+    """Continue a run that did not pass, under its id, from what did not: what it finished is reused."""
     ports = acting.ports
     found = read_run(ports, run)
-    if found.state is not RunState.ERRORED:
-        require(Verdict("retry", (f"run {run} is {found.state}; only an Errored one can be retried",)))
+    if found.state not in _RETRIED:
+        named = "only one that is Errored, Failed or Cancelled can be retried"
+        require(Verdict("retry", (f"run {run} is {found.state}; {named}",)))
     asked = replace(found, state=RunState.QUEUED, problem="", verified_at=None, abort_requested=None)
     again = replace(asked, attempt=found.attempt + 1)
     ports.operations.save("runs", run, found.project, again.document())
