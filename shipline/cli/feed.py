@@ -55,6 +55,9 @@ class LiveFeed(Feed):
             seconds, expected = self._running_for(_name(step)), step.get("expected_seconds")
             bar = ProgressBar(total=expected, completed=seconds, width=_BAR_WIDTH) if expected else ""
             rows.add_row(Text(f"  {_name(step)}"), bar, Text(elapsed(seconds, expected)))
+        waiting = sum(step["state"] in {"Pending", "Queued"} for step in steps)
+        if waiting:
+            rows.add_row(Text(f"  {waiting} more to come"))
         self._live.update(rows, refresh=True)
 
     def _running_for(self, name: str) -> float:

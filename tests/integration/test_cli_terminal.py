@@ -83,7 +83,7 @@ def _record(home: Home, url: str) -> None:
 
 
 def _following(api: ControlApi) -> None:
-    unit = documents.step("unit", "Running")
+    unit = documents.step("unit", "Running", expected_seconds=9.0)
     api.answers["POST /projects/shop/runs"] = [{"id": RUN}]
     api.answers[f"GET /runs/{RUN}"] = [
         documents.run("Running", unit, documents.step("build", "Pending"), finished=False),
@@ -98,6 +98,7 @@ def test_at_a_terminal_the_steps_that_run_stand_below_the_lines(api: ControlApi,
     code, shown = _at_a_terminal(["run"], b"", tree, environment)
     assert code == 0
     assert "unit | [red]a line" in shown
+    assert " s of about 9.0 s" in shown
     assert "1 more to come" in shown
     assert "unit: Completed after 1.2 s" in shown
 
