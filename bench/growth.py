@@ -46,6 +46,8 @@ SHARES = (0.01, 0.1, 1.0)
 FOLDER = Path(__file__).parent
 _STEPS = ("one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten")
 _PATIENCE_SECONDS = 120.0
+_REST_SECONDS = 10.0
+"""Until what the run began has ended: its processes, and what they tell Prefect."""
 _MOST = 0.3
 """Seconds that a question may take, whatever the size."""
 _NO_QUESTION = frozenset({"`shipline run` until a person is asked", "control plane ready again"})
@@ -111,6 +113,7 @@ def deliver(made: Place, content: str, asked: Callable[[], None] = lambda: None)
     made.commit(content)
     taken = seconds(lambda: made.shipline("run"))
     _until(lambda: json.loads(made.shipline("approvals", "--json")))
+    time.sleep(_REST_SECONDS)
     asked()
     made.shipline("approve", json.loads(made.shipline("approvals", "--json"))[0]["id"])
     _until(lambda: json.loads(made.shipline("history", "production", "--json"))[0]["state"] == "Succeeded")

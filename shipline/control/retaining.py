@@ -32,6 +32,7 @@ from shipline.control.settings import retention
 _logger = logging.getLogger("shipline.control")
 _LEAST_PRIORITY = 19
 _MOST = 10_000
+"""Documents of a table that are looked at in one go."""
 _UUID = 36
 """Characters."""
 _CHECKOUT_SECONDS = 86_400.0
