@@ -162,6 +162,7 @@ def questions(made: Place, one: Simulated) -> dict[str, Callable[[], object]]:
     client = Client(Address(str(read_state(home).url), api_token(home)))
     nouns = ("status", "history", "dora", "approvals")
     return {
+        "`shipline --version`, which asks nobody": partial(made.shipline, "--version"),
         "`shipline status`": partial(made.shipline, "status"),
         "`shipline history`": partial(made.shipline, "history"),
         "`shipline logs RUN --step one`": partial(made.shipline, "logs", one.run, "--step", "one"),
