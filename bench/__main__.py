@@ -11,7 +11,19 @@ from pathlib import Path
 from bench.table import Row, markdown, plain
 
 README = Path(__file__).parent / "README.md"
-BENCHES = ("installation", "flow_run_start", "ledger_appends", "plan", "wide_promotion", "idle", "burst", "growth")
+BENCHES = (
+    "installation",
+    "flow_run_start",
+    "ledger_appends",
+    "plan",
+    "wide_promotion",
+    "idle",
+    "approval",
+    "monorepo",
+    "echo_steps",
+    "burst",
+    "growth",
+)
 """Modules of this package, in the order of the tables; each has `measured()`."""
 
 
