@@ -96,12 +96,9 @@ class GitRepository:
         return Digest("sha256:" + hashlib.sha256(b"\0".join(records)).hexdigest())
 
     def read(self, revision: str, path: str) -> bytes | None:
-        doing = f"reading {path} at {revision}"
-        options = ("ls-tree", "-z", "--full-tree", "--end-of-options")
-        entry = reading.tree_entry(self._git.output(doing, *options, checked_name(revision), "--", path))
-        if entry is None or entry.path != path or not entry.regular:
-            return None
-        return self._git.output(doing, "cat-file", "blob", entry.object_id)
+        return (
+            _read_once(self._git, revision, path) if _FULL_ID.fullmatch(revision) else _read(self._git, revision, path)
+        )
 
     def version_tags(self, revision: str) -> tuple[tuple[str, str], ...]:
         listed = self._git.text(
@@ -137,6 +134,19 @@ class GitRepository:
         if self._git.answer(doing, "rev-parse", "--verify", "--quiet", SNAPSHOTS + commit) is None:
             return None
         return self._git.answer(doing, "rev-parse", "--verify", "--quiet", f"{commit}^")
+
+
+def _read(git: GitFolder, revision: str, path: str) -> bytes | None:
+    doing = f"reading {path} at {revision}"
+    options = ("ls-tree", "-z", "--full-tree", "--end-of-options")
+    entry = reading.tree_entry(git.output(doing, *options, checked_name(revision), "--", path))
+    if entry is None or entry.path != path or not entry.regular:
+        return None
+    return git.output(doing, "cat-file", "blob", entry.object_id)
+
+
+_read_once = lru_cache(maxsize=32)(_read)
+"""A commit never changes, and one run asks for the same file of it three times."""
 
 
 def _range(base: str | None, head: str) -> str:
