@@ -21,6 +21,8 @@ BENCHES = (
     "approval",
     "monorepo",
     "echo_steps",
+    "push_to_live",
+    "router",
     "burst",
     "growth",
 )

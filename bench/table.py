@@ -1,5 +1,6 @@
 """What benches give, and the one table that shows it: `python -m bench` writes it into bench/README.md."""
 
+import math
 import os
 import platform
 import statistics
@@ -15,6 +16,7 @@ class Row:
 
     what: str
     figures: list[float]
+    """None where it could not be measured here; `what` says why."""
     unit: str
     target: float | None = None
     more_is_better: bool = False
@@ -24,11 +26,13 @@ class Row:
     @property
     def median(self) -> float:
         """Of all figures."""
-        return statistics.median(self.figures)
+        return statistics.median(self.figures) if self.figures else math.nan
 
     @property
     def worst(self) -> float:
         """The figure that pleases least; of many the 95th percentile."""
+        if not self.figures:
+            return math.nan
         if len(self.figures) < 10:  # noqa: PLR2004  # too few for a percentile
             return min(self.figures) if self.more_is_better else max(self.figures)
         return statistics.quantiles(self.figures, n=20)[0 if self.more_is_better else -1]
@@ -36,7 +40,7 @@ class Row:
     @property
     def holds(self) -> bool:
         """Whether the median reaches the target."""
-        if self.target is None:
+        if self.target is None or not self.figures:
             return True
         return self.median >= self.target if self.more_is_better else self.median <= self.target
 
@@ -80,6 +84,8 @@ def _target(row: Row) -> str:
 
 def _figure(number: float) -> str:
     """Three digits are enough."""
+    if math.isnan(number):
+        return "-"
     if abs(number) >= 100:  # noqa: PLR2004
         return f"{number:,.0f}"
     return f"{number:.2f}" if abs(number) >= 0.1 or number == 0 else f"{number:.4f}"  # noqa: PLR2004
