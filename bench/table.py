@@ -20,6 +20,8 @@ class Row:
     unit: str
     target: float | None = None
     more_is_better: bool = False
+    by_worst: bool = False
+    """Whether the worst must reach the target too, not only the median."""
     beside: tuple[str, float | None] | None = None
     """Who else did the same in the same run, and their median; None with why there is none."""
 
@@ -39,10 +41,11 @@ class Row:
 
     @property
     def holds(self) -> bool:
-        """Whether the median reaches the target."""
+        """Whether the target is reached."""
         if self.target is None or not self.figures:
             return True
-        return self.median >= self.target if self.more_is_better else self.median <= self.target
+        judged = self.worst if self.by_worst else self.median
+        return judged >= self.target if self.more_is_better else judged <= self.target
 
 
 def markdown(rows: Iterable[Row]) -> str:
@@ -75,7 +78,9 @@ def _ratio(row: Row, figure: float) -> str:
 
 
 def _limit(row: Row) -> str:
-    return "" if row.target is None else f"{'>=' if row.more_is_better else '<='} {_figure(row.target)}"
+    if row.target is None:
+        return ""
+    return f"{'worst ' if row.by_worst else ''}{'>=' if row.more_is_better else '<='} {_figure(row.target)}"
 
 
 def _target(row: Row) -> str:
