@@ -62,6 +62,8 @@ class Host:
         self._started_at: dict[DueFlowRun, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
+        self._left_waiting = False
+        """Whether something was due that had no place, since the last look."""
         self._stopping = False
 
     def use(self, warm: WarmProcesses) -> None:
@@ -138,7 +140,10 @@ class Host:
                 os.killpg(taken.process.pid, signal.SIGKILL)
 
     def _start(self, due: DueFlowRun) -> None:
-        if self._stopping or due.flow_run in self._taken or not self._has_place(due) or self._just_started(due):
+        if self._stopping or due.flow_run in self._taken or self._just_started(due):
+            return
+        if not self._has_place(due):
+            self._left_waiting = True
             return
         self._started_at[due] = time.monotonic()
         self._take(_Taken(due))
@@ -172,7 +177,9 @@ class Host:
             finally:
                 if self._taken.get(taken.due.flow_run) is taken:
                     del self._taken[taken.due.flow_run]
-                self._woken.set()
+                if self._left_waiting:
+                    self._left_waiting = False
+                    self._woken.set()
                 self._changed()
 
     def _order(self, due: DueFlowRun) -> str:

@@ -28,8 +28,8 @@ _SIDE_BY_SIDE = max(4, 2 * (os.cpu_count() or 1))
 SLOTS = Slots(runs=_SIDE_BY_SIDE, promotions=_SIDE_BY_SIDE)
 STARTING = frozenset({"SCHEDULED", "PENDING"})
 ALIVE = frozenset({"RUNNING", "CANCELLING"})
-SOON = timedelta(seconds=1)
-"""A flow run that was asked this lately is on its way: Prefect is not asked about it."""
+SOON = timedelta(seconds=3)
+"""A flow run that was asked this lately is on its way: Prefect, who has enough to do then, is not asked about it."""
 TAKES_LEASE_WITHIN = timedelta(seconds=20)
 """From the request of a flow run until it holds its lease, at most, once Prefect says that it runs."""
 LONGEST_START = timedelta(seconds=90)
