@@ -29,6 +29,8 @@ class FlowRunEvent:
 
     flow_run: str
     cancels: bool
+    occurred: float
+    """In seconds since the epoch, by the clock of Prefect's server."""
 
 
 async def flow_run_events(rest: PrefectRest) -> AsyncIterator[FlowRunEvent | None]:
@@ -67,4 +69,5 @@ async def _subscribe(connection: ClientConnection, auth_string: str) -> None:
 def _read(event: dict[str, Any]) -> FlowRunEvent:
     name = str(event["event"]).removeprefix(_PREFIX)
     flow_run = str(event["resource"]["prefect.resource.id"]).removeprefix(_PREFIX)
-    return FlowRunEvent(flow_run, cancels=name in _CANCELS)
+    occurred = datetime.fromisoformat(str(event["occurred"])).timestamp()
+    return FlowRunEvent(flow_run, name in _CANCELS, occurred)

@@ -16,6 +16,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from itertools import islice
 
 from delivery.adapters.processes import ProcessIdentity, alive, identify
 from delivery.errors import DeliveryError
@@ -32,6 +33,7 @@ _AGAIN_SECONDS = 3.0
 _RUNS_AT_ONCE = max(4, 2 * (os.cpu_count() or 1))
 """Per pool."""
 _IN_FLIGHT_SECONDS = 1.0
+_MOST_REMEMBERED = 2000
 _UNFINISHED = frozenset({"PENDING", "RUNNING", "CANCELLING"})
 
 
@@ -60,6 +62,8 @@ class Host:
         self._taken: dict[str, _Taken] = {}
         self._limits: dict[str, int | None] = {}
         self._started_at: dict[DueFlowRun, float] = {}
+        self._taken_at: dict[str, float] = {}
+        """Lately: events of what became due before then tell nothing new."""
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._left_waiting = False
@@ -107,7 +111,7 @@ class Host:
                 self._woken.set()
             elif event.cancels:
                 await self._cancel(event.flow_run)
-            elif event.flow_run not in self._taken:
+            elif event.occurred > self._taken_at.get(event.flow_run, 0.0):
                 self._keep(self._look(event.flow_run))
 
     async def _look(self, flow_run: str | None = None) -> None:
@@ -146,7 +150,13 @@ class Host:
             self._left_waiting = True
             return
         self._started_at[due] = time.monotonic()
+        self._remember(due.flow_run)
         self._take(_Taken(due))
+
+    def _remember(self, flow_run: str) -> None:
+        self._taken_at[flow_run] = time.time()
+        if len(self._taken_at) > _MOST_REMEMBERED:
+            self._taken_at = dict(islice(self._taken_at.items(), _MOST_REMEMBERED // 2, None))
 
     def _take(self, taken: _Taken) -> None:
         self._taken[taken.due.flow_run] = taken
