@@ -23,7 +23,7 @@ from shipline.control.settings import ControlSettings
 
 _logger = logging.getLogger("shipline.control")
 _MIGRATION_PAUSE_SECONDS = 1.0
-_DISPATCH_SECONDS = 0.5
+_DISPATCH_SECONDS = 1.5
 _THOROUGH_SECONDS = 5.0
 """Between two looks at what waits for time or people."""
 _RETENTION_SECONDS = 3600.0
