@@ -1,4 +1,5 @@
-"""Many runs requested at once: when all are listed, how many a second are done, and that none is lost or doubled.
+"""Many runs requested at once: when all are listed, how many a second are done, that none is lost or doubled, and what
+memory they leave behind.
 
 `python -m bench.burst [RUNS]` makes a home and a repository with a commit for each run, and removes them.
 """
@@ -39,12 +40,21 @@ def measured(runs: int = 200) -> list[Row]:
     with place() as made:
         commits = [made.shipline("up")] and commit_all(made, runs)
         made.shipline("run")
+        before = made.megabytes()
         burst = request_all(made, commits)
-    assert set(burst.ended.values()) == {"Completed"}, burst.ended
+        after = at_rest(made)
+    assert (len(burst.ended), set(burst.ended.values())) == (runs, {"Completed"}), burst.ended
     return [
         Row(f"{runs} one-step runs at once: until all are listed in their places", [burst.listed_seconds], "s", 2),
         Row(f"{runs} one-step runs at once: done", [burst.runs_per_second], "runs/s", 8, more_is_better=True),
+        Row(f"memory of the control plane after {runs} runs", [after], "MB", 450, beside=("before them", before)),
     ]
+
+
+def at_rest(made: Place) -> float:
+    """Megabytes once the last flow runs' processes are gone."""
+    time.sleep(10)
+    return made.megabytes()
 
 
 def commit_all(made: Place, runs: int) -> list[str]:
