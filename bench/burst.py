@@ -1,7 +1,6 @@
-"""Many runs requested at once: when all are listed, how many a second are done, that none is lost or doubled, and what
-memory they leave behind.
+"""Many runs requested at once: when all are listed, how many are done a second, and what memory they leave behind.
 
-`python -m bench.burst [RUNS]` makes a home and a repository with a commit for each run, and removes them.
+None may be lost or doubled. `python -m bench.burst [RUNS]` makes a home and a repository with a commit for each run, and removes them.
 """
 
 import subprocess
