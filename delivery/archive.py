@@ -8,7 +8,9 @@ as what they mean in UTF-8, whatever the locale takes them for.
 import os
 import stat
 import tarfile
+import time
 from collections.abc import Iterable
+from copy import copy
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, Final
 
@@ -53,11 +55,12 @@ def extract_archive(stream: BinaryIO, folder: Path, maximum_bytes: int = MAXIMUM
     left = maximum_bytes
     try:
         with tarfile.open(fileobj=stream, mode="r|", encoding="utf-8", errors=_NO_UTF8) as archive:
+            archive.extraction_filter = _checked_already
             for entry in archive:
                 left -= entry.size
                 if left < 0:
                     raise PermanentError(f"unpacking an archive: its content is larger than {maximum_bytes} bytes")
-                archive.extract(entry, folder, filter=_as_packed)
+                archive.extract(_as_packed(entry, folder), folder, numeric_owner=True)
     except (tarfile.TarError, EOFError) as error:
         raise PermanentError(f"unpacking an archive: {error}") from error
 
@@ -93,10 +96,35 @@ def _safe_link(root: Path, path: Path) -> str:
     return target
 
 
-def _as_packed(entry: tarfile.TarInfo, folder: str) -> tarfile.TarInfo:
-    """What the standard library holds safe, with the time of unpacking: tools take 1970 for a mistake."""
-    named = entry.replace(name=_local(entry.name), linkname=_local(entry.linkname), deep=False)
-    return tarfile.data_filter(named, folder).replace(mtime=None, deep=False)  # type: ignore[arg-type]  # the stubs lag behind
+def _as_packed(entry: tarfile.TarInfo, folder: Path) -> tarfile.TarInfo:
+    """What `write_archive` could have packed, as our own files of now: tools take 1970 for a mistake.
+
+    PermanentError for anything else. Python's own filter does as much, but only from 3.11.4 on.
+    """
+    named = copy(entry)
+    named.name, named.linkname = _local(entry.name), _local(entry.linkname)
+    _require_inside(named, folder)
+    if not (named.isreg() or named.isdir() or named.issym()):
+        raise PermanentError(f"unpacking {named.name}: it is neither a file, a folder nor a link")
+    named.mode = 0o755 if named.isdir() or named.mode & stat.S_IXUSR else 0o644
+    named.uid, named.gid, named.mtime = os.getuid(), os.getgid(), int(time.time())
+    return named
+
+
+def _require_inside(entry: tarfile.TarInfo, folder: Path) -> None:
+    """PermanentError for a name that leads out of the folder, by its text or through links, and for such a link."""
+    inside, name = os.path.realpath(folder), PurePosixPath(entry.name)
+    at = os.path.realpath(Path(folder, name.parent if entry.issym() else name))
+    if name.is_absolute() or ".." in name.parts or not Path(at).is_relative_to(inside):
+        raise PermanentError(f"unpacking {entry.name}: it leads out of the folder")
+    if entry.issym():
+        target = os.path.realpath(Path(at, entry.linkname))
+        if entry.linkname.startswith("/") or not Path(target).is_relative_to(inside):
+            raise PermanentError(f"unpacking {entry.name}: the link leads out of the folder, to '{entry.linkname}'")
+
+
+def _checked_already(entry: tarfile.TarInfo, _folder: str) -> tarfile.TarInfo:
+    return entry
 
 
 def _archived(name: Path | str) -> str:
