@@ -5,11 +5,14 @@
       TransientError         try again; nothing is known to be wrong
       PermanentError         do not try again; a person has to change something
         VerificationError    the evidence was read and it is wrong
+      DefectError            Shipline itself is wrong; the same call would end the same way
 
 A refusal (a gate or a person said no) is not an error: it is a `delivery.gate.Verdict`.
 """
 
 from dataclasses import dataclass
+
+_MOST_SAID = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +67,18 @@ class PermanentError(DeliveryError):
 
 class VerificationError(PermanentError):
     """The evidence was read and it is wrong (never: it could not be read)."""
+
+
+class DefectError(DeliveryError):
+    """A mistake in Shipline itself: something was raised that nobody meant to raise."""
+
+    @classmethod
+    def of(cls, error: Exception) -> "DefectError":
+        """Tells the kind and the first line of what was raised, and where all of it stands."""
+        said = (str(error).splitlines() or [""])[0][:_MOST_SAID]
+        name = type(error).__name__ + (f": {said}" if said else "")
+        where = "a mistake in Shipline itself, whose traceback stands in logs/control/worker.log under the home"
+        return cls(f"{name} ({where})", hint="shipline retry tries again")
 
 
 class StaleFenceError(PermanentError):

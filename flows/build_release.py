@@ -9,6 +9,7 @@ from prefect.states import Completed
 from delivery.run import BuiltService
 from delivery.running.building import build_service
 from delivery.running.releasing import make_release, record
+from flows.acting import act
 from flows.run_log import told_in_prefect
 from flows.run_report import report_artifacts
 from flows.steps import step
@@ -27,8 +28,8 @@ async def build_release(run: str) -> State[None]:
             return await build(run, service)
 
     built = await asyncio.gather(*(one_of_few(one.name) for one in work.plan.services))
-    release = await asyncio.to_thread(make_release, work, built)
-    await asyncio.to_thread(record, work, release)
+    release = await act(make_release, work, built)
+    await act(record, work, release)
     work.built.extend(built)
     if built:
         await report_artifacts(work, built)
@@ -40,4 +41,4 @@ async def build(run: str, service: str) -> BuiltService:
     """The artifact of one service."""
     work = work_of(run)
     planned = next(one for one in work.plan.services if one.name == service)
-    return await asyncio.to_thread(build_service, work, planned, told_in_prefect())
+    return await act(build_service, work, planned, told_in_prefect())

@@ -12,12 +12,13 @@ from prefect.runtime import flow_run
 from prefect.states import Completed
 
 from delivery.adapters.embedded import connected_here
-from delivery.errors import DeliveryError, StaleFenceError
+from delivery.errors import DefectError, DeliveryError, StaleFenceError
 from delivery.leases import kept
 from delivery.run import Run, RunState
-from delivery.running.releasing import ended_by, finish, make_release, record, request_first
+from delivery.running.releasing import ended_by, finish, give_up, make_release, record, request_first
 from delivery.running.steps import verdict
 from delivery.running.work import LEASE, RunWork, take_run
+from flows.acting import act
 from flows.build_release import build_release
 from flows.states import state_of_run
 from flows.test_revision import test_revision
@@ -28,7 +29,11 @@ from flows.works import close_work, open_work
 async def deliver_revision(run: str) -> State[None]:
     """Take a run's revision as far as it may go without a person."""
     connections = await asyncio.to_thread(connected_here)
-    work = await asyncio.to_thread(take_run, connections, run, str(flow_run.id))
+    try:
+        work = await act(take_run, connections, run, str(flow_run.id))
+    except DefectError as error:
+        await asyncio.to_thread(give_up, connections, run, error.message)
+        return state_of_run(RunState.ERRORED, error.message)
     if work is None:
         return Completed(name="Left", message="it is done, or another process works on it")
     open_work(work)
@@ -51,16 +56,16 @@ async def deliver(work: RunWork) -> Run:
             await release(work)
     except (DeliveryError, OSError) as error:
         state, problem = ended_by(error, cancelled=work.cancelled.is_set())
-    return await asyncio.to_thread(finish, work, state, problem)
+    return await act(finish, work, state, problem)
 
 
 async def release(work: RunWork) -> None:
     """Build what the services need and ask for promotions; a revision without services is only told of."""
     if work.plan.services:
         await build_release(work.run.id)
-        await asyncio.to_thread(request_promotions, work)
+        await act(request_promotions, work)
     else:
-        await asyncio.to_thread(record, work, None)
+        await act(record, work, None)
 
 
 def request_promotions(work: RunWork) -> None:

@@ -18,13 +18,14 @@ from prefect.states import Completed
 from delivery.actor import Actor
 from delivery.adapters.embedded import connected_here
 from delivery.connections import Connections
-from delivery.errors import DeliveryError, StaleFenceError
+from delivery.errors import DefectError, DeliveryError, StaleFenceError
 from delivery.leases import kept
-from delivery.promoting import approving, closing, passing
+from delivery.promoting import approving, closing, passing, stopping
 from delivery.promoting.deciding import decide
 from delivery.promoting.judging import Judgement, judge
 from delivery.promoting.turn import LEASE, Turn, log_of, read_promotion, take_turn
 from delivery.promotion import Phase, Promotion
+from flows.acting import act
 from flows.approval_form import ApprovalForm
 from flows.run_log import told_in
 from flows.states import state_of
@@ -38,11 +39,19 @@ EXPIRY_MARGIN_SECONDS = 3600
 async def promote_release(promotion: str) -> State[None]:
     """Judge a promotion's gates, wait for people, roll out, verify and watch it, or roll it back."""
     connections = await asyncio.to_thread(connected_here)
-    await hear_answer(connections, promotion)
-    turn = await asyncio.to_thread(take_turn, connections, promotion)
-    if turn is None:
-        return await asyncio.to_thread(left, connections, promotion)
-    with kept(connections.operations, turn.lease, LEASE):
+    try:
+        await hear_answer(connections, promotion)
+        turn = await act(take_turn, connections, promotion)
+        return await one_pass(turn) if turn else await act(left, connections, promotion)
+    except DefectError as error:
+        found = await asyncio.to_thread(read_promotion, connections, promotion)
+        await asyncio.to_thread(stopping.give_up, connections, found, error.message)
+        return state_of(await asyncio.to_thread(read_promotion, connections, promotion))
+
+
+async def one_pass(turn: Turn) -> State[None]:
+    """Work on it while its lane's lease is kept; what cannot be found out ends it Errored."""
+    with kept(turn.connections.operations, turn.lease, LEASE):
         try:
             turn = await work(turn)
         except StaleFenceError as error:
@@ -60,12 +69,12 @@ def left(connections: Connections, promotion: str) -> State[None]:
 
 async def work(turn: Turn) -> Turn:
     """Every step of a promotion's life, from wherever it stands."""
-    turn = await asyncio.to_thread(passing.begin, turn)
+    turn = await act(passing.begin, turn)
     judgement = await judge_gates(turn)
     if judgement.asks_a_person:
         turn = await wait_for_person(turn, judgement)
         await ask_person(turn.connections, turn.promotion)
-    turn = await asyncio.to_thread(passing.follow, turn, judgement)
+    turn = await act(passing.follow, turn, judgement)
     turn = await start_new_side(turn)
     turn = await shift_traffic(turn)
     turn = await run_smoke_suite(turn)
@@ -78,7 +87,7 @@ async def hear_answer(connections: Connections, promotion: str) -> None:
 
     A recheck is only a wake-up, and so is a decision that comes too late or twice.
     """
-    asked = await asyncio.to_thread(read_promotion, connections, promotion)
+    asked = await act(read_promotion, connections, promotion)
     if not approving.was_asked(asked, str(flow_run.id)):
         return
     answer = await ask_person(connections, asked)
@@ -90,7 +99,7 @@ async def hear_answer(connections: Connections, promotion: str) -> None:
 
 async def ask_person(connections: Connections, promotion: Promotion) -> ApprovalForm:
     """Show the form and leave; the flow begins again from the top when somebody answers."""
-    page = await asyncio.to_thread(approving.approval_page, connections, promotion)
+    page = await act(approving.approval_page, connections, promotion)
     form = cast("Any", ApprovalForm.with_initial_data(description=page))  # it is typed as awaitable
     answer: ApprovalForm = await suspend_flow_run(
         wait_for_input=form,
@@ -103,7 +112,7 @@ async def ask_person(connections: Connections, promotion: Promotion) -> Approval
 @step("record answer")
 async def record_answer(connections: Connections, promotion: Promotion, decision: approving.Decision) -> str:
     """Record a decision, or say why it does not count."""
-    verdict = await asyncio.to_thread(decide, connections, promotion, decision)
+    verdict = await act(decide, connections, promotion, decision)
     said = f"{decision.decision} by {decision.person.subject}"
     return f"{said} does not count: {'; '.join(verdict.reasons)}" if verdict.reasons else said
 
@@ -111,7 +120,7 @@ async def record_answer(connections: Connections, promotion: Promotion, decision
 async def wait_for_person(turn: Turn, judgement: Judgement) -> Turn:
     """Tell the ledger what is missing, and which flow run shows the form."""
     because = "; ".join(judgement.waits)
-    return await asyncio.to_thread(approving.wait_for_person, turn, because, str(flow_run.id))
+    return await act(approving.wait_for_person, turn, because, str(flow_run.id))
 
 
 @step("judge gates")
@@ -119,34 +128,34 @@ async def judge_gates(turn: Turn) -> Judgement:
     """Ask every gate, unless the promotion is past them."""
     if not passing.judging(turn):
         return Judgement(())
-    return await asyncio.to_thread(judge, turn.connections, turn.promotion)
+    return await act(judge, turn.connections, turn.promotion)
 
 
 @step("start new side")
 async def start_new_side(turn: Turn) -> Turn:
     """Start the release beside what runs and wait until it is healthy."""
-    return await asyncio.to_thread(passing.start_new_side, turn, told_in(turn.log))
+    return await act(passing.start_new_side, turn, told_in(turn.log))
 
 
 @step("shift traffic")
 async def shift_traffic(turn: Turn) -> Turn:
     """Give the new side all traffic."""
-    return await asyncio.to_thread(passing.shift_traffic, turn)
+    return await act(passing.shift_traffic, turn)
 
 
 @step("run smoke suite")
 async def run_smoke_suite(turn: Turn) -> Turn:
     """Ask the environment's smoke suite; roll back when it does not pass."""
-    return await asyncio.to_thread(passing.run_smoke_suite, turn, told_in(turn.log))
+    return await act(passing.run_smoke_suite, turn, told_in(turn.log))
 
 
 @step("watch release")
 async def watch_release(turn: Turn) -> Turn:
     """Watch the release until its window closes; roll back when it falls ill."""
-    return await asyncio.to_thread(passing.watch_release, turn, told_in(turn.log))
+    return await act(passing.watch_release, turn, told_in(turn.log))
 
 
 @step("retire old side")
 async def retire_old_side(turn: Turn) -> Turn:
     """Stop what ran before, and close the promotion."""
-    return await asyncio.to_thread(passing.retire_old_side, turn)
+    return await act(passing.retire_old_side, turn)

@@ -14,11 +14,13 @@ from prefect import flow, task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State
 
+from delivery.errors import DefectError
 from delivery.plan import PlannedStep
-from delivery.running.steps import lost, perform, tell, verdict, without_running
+from delivery.running.steps import broken, lost, perform, tell, verdict, without_running
 from delivery.running.work import RunWork
 from delivery.step import StepResult, StepState
 from delivery.step_durations import ways_to_go
+from flows.acting import act
 from flows.run_log import told_in_prefect
 from flows.run_report import report_steps
 from flows.states import state_of_run, state_of_step
@@ -73,5 +75,8 @@ async def execute(run: str, step: str) -> State[None]:
     work = work_of(run)
     planned = next(one for one in work.plan.steps if one.id == step)
     needs = [work.results[name] for name in planned.needs if name in work.results]
-    work.results[step] = await asyncio.to_thread(perform, work, planned, needs, told_in_prefect())
+    try:
+        work.results[step] = await act(perform, work, planned, needs, told_in_prefect())
+    except DefectError as error:
+        work.results[step] = await asyncio.to_thread(tell, work, planned, broken(planned, error.message))
     return state_of_step(work.results[step])

@@ -17,7 +17,7 @@ from delivery.promoting.requesting import Wanted, request_promotion
 from delivery.promotion import Kind, Promotion
 from delivery.release import Release, ReleasedService
 from delivery.run import BuiltService, Run, RunState
-from delivery.running.work import RunWork, save_run
+from delivery.running.work import RunWork, read_run, save_run
 
 
 def make_release(work: RunWork, built: Sequence[BuiltService]) -> Release | None:
@@ -67,6 +67,13 @@ def finish(work: RunWork, state: RunState, problem: str) -> Run:
     )
     save_run(work.connections, ended)
     return ended
+
+
+def give_up(connections: Connections, run: str, problem: str) -> None:
+    """Errored before it could be taken up; nothing happens when its own work is done."""
+    found = read_run(connections, run)
+    if found.verified_at is None:
+        save_run(connections, found.ended(RunState.ERRORED, problem, connections.clock.now()))
 
 
 def record(work: RunWork, release: Release | None) -> None:

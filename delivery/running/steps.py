@@ -119,7 +119,12 @@ def _finished_before(work: RunWork, planned: PlannedStep) -> bool:
 
 def lost(planned: PlannedStep) -> StepResult:
     """The result of a step whose task ended without one."""
-    return StepResult(planned.name, planned.service, StepState.ERRORED, "its task was lost; retry the run")
+    return broken(planned, "its task was lost; retry the run")
+
+
+def broken(planned: PlannedStep, because: str) -> StepResult:
+    """The result of a step that could not be executed to its end."""
+    return StepResult(planned.name, planned.service, StepState.ERRORED, because)
 
 
 def variables(work: RunWork) -> dict[str, str]:

@@ -20,7 +20,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from delivery.promoting.stopping import abort
+from delivery.promoting.stopping import abort, retry
 from delivery.promoting.turn import LEASE, take_turn
 from delivery.promotion import Phase, Promotion
 from deployments.prefect_placement import PrefectPlacement
@@ -239,6 +239,48 @@ def test_what_cannot_be_found_out_is_errored_and_one_that_does_not_answer_is_ask
     assert (state["type"], state["name"]) == ("FAILED", "Errored")
     assert state["message"].endswith(f"{third.configuration} is gone")
     assert shop.look(third).phase is Phase.ERRORED
+
+
+MISTAKE = (
+    "TypeError: 'NoneType' object is not iterable (a mistake in Shipline itself, whose traceback stands in "
+    "logs/control/worker.log under the home)"
+)
+
+
+def test_a_mistake_of_our_own_ends_it_errored_at_once_and_names_the_log(
+    conveyor: Conveyor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """It would happen again in every other flow run."""
+    shop = conveyor.shop
+    asked = shop.request(shop.version())
+
+    def blunder() -> None:
+        raise TypeError("'NoneType' object is not iterable\nand more")
+
+    shop.during_smoke = blunder
+    conveyor.work(asked)
+
+    state = conveyor.state(asked)
+    assert (state["type"], state["name"], state["message"]) == ("FAILED", "Errored", MISTAKE)
+    assert (shop.look(asked).phase, shop.look(asked).because) == (Phase.ERRORED, MISTAKE)
+    assert shop.connections.operations.leases() == []
+    assert "in blunder" in caplog.text
+    shop.during_smoke = lambda: None
+    assert retry(shop.connections, shop.look(asked), ADA).passed
+    conveyor.work(asked)
+    assert shop.look(asked).phase is Phase.SUCCEEDED
+
+
+def test_a_mistake_before_its_turn_ends_it_errored_too(conveyor: Conveyor, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = conveyor.shop.request(conveyor.shop.version())
+    conveyor.tick()
+
+    def blunder(*_given: object, **_named: object) -> None:
+        raise TypeError("'NoneType' object is not iterable")
+
+    monkeypatch.setattr(conveyor.shop.connections.operations, "acquire", blunder)
+    conveyor.runner.run(conveyor._execute(conveyor.flow_run(asked)))
+    assert (conveyor.shop.look(asked).phase, conveyor.shop.look(asked).because) == (Phase.ERRORED, MISTAKE)
 
 
 def test_a_pass_that_lost_its_lease_leaves_everything_to_the_newer_one(conveyor: Conveyor) -> None:
