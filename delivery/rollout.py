@@ -1,8 +1,9 @@
 """Rollouts: what a deployer is asked to run, what it sees, and where it stands."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from urllib.parse import urlsplit
 
 from delivery.artifact import Digest
 from delivery.config import Run
@@ -93,6 +94,16 @@ class Observed:
     instances: tuple[Instance, ...]
     addresses: Mapping[str, str]
     """Per service: the router's stable URL."""
+
+
+def misplaced(workloads: Iterable[Workload], observed: Observed) -> tuple[str, ...]:
+    """A sentence about each service that answers on another port than its configuration says."""
+    found = ((one, urlsplit(observed.addresses.get(one.service, "")).port) for one in workloads)
+    return tuple(
+        f"{one.service}: answers on port {port}, its configuration says {one.run.port}"
+        for one, port in found
+        if port and one.run.port and port != one.run.port
+    )
 
 
 @dataclass(frozen=True, slots=True)

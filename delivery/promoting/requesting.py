@@ -1,5 +1,6 @@
 """Requesting: from "this release, there" to a promotion in its lane, once per request."""
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import uuid6
@@ -8,7 +9,7 @@ from pydantic import JsonValue
 from delivery.actor import SHIPLINE, Actor
 from delivery.artifact import Digest
 from delivery.connections import Connections
-from delivery.errors import ConfigurationError, StaleFenceError
+from delivery.errors import ConfigurationError, DeliveryError, StaleFenceError
 from delivery.ledger import Draft
 from delivery.ports import Guard
 from delivery.promoting.accepting import policies_in_force, policy_in_force
@@ -16,7 +17,7 @@ from delivery.promoting.candidates import candidate_for, candidate_of
 from delivery.promoting.judging import digests_of
 from delivery.promoting.turn import read_promotions, utc_now
 from delivery.promotion import BEFORE_ROLLOUT, FORWARD, Kind, Phase, Promotion
-from delivery.rollout import Candidate
+from delivery.rollout import Candidate, Target, misplaced
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +115,16 @@ def _already_there(connections: Connections, wanted: Wanted, candidate: Candidat
             return one
     rolled_out = [(one.live_at, one.sequence, one) for one in lane if one.live_at is not None]
     last = max(rolled_out)[2] if rolled_out else None
-    return last if last in same and last is not None and last.phase is Phase.SUCCEEDED else None
+    stands = last in same and last is not None and last.phase is Phase.SUCCEEDED
+    return last if stands and not _answers_elsewhere(connections, wanted, candidate) else None
+
+
+def _answers_elsewhere(connections: Connections, wanted: Wanted, candidate: Candidate) -> bool:
+    """Whether a service is not at the address that the candidate gives it: asking once more mends that."""
+    with suppress(DeliveryError):
+        observed = connections.deployer.observe(Target(wanted.project, wanted.environment))
+        return bool(misplaced(candidate.workloads, observed))
+    return False
 
 
 def supersede_older(connections: Connections, newest: Promotion) -> None:

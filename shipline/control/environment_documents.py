@@ -1,16 +1,18 @@
 """Environments as the API shows them: what runs where by the ledger, and how it is by looking."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 
 from pydantic import JsonValue
 
 from delivery.connections import Connections
 from delivery.errors import DeliveryError
 from delivery.promoting.accepting import AcceptedPolicy, policies_in_force
+from delivery.promoting.candidates import candidate_of
 from delivery.promoting.judging import live_services
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import FINAL, Phase, Promotion
-from delivery.rollout import HealthState, Observed, Target
+from delivery.rollout import HealthState, Observed, Target, misplaced
 from shipline.control.promotion_documents import reasons
 
 _INCIDENT = (
@@ -34,7 +36,7 @@ def environment_document(connections: Connections, project: str, policy: Accepte
         ],
         "incidents": [str(row["id"]) for row in open_incidents(connections, project, policy.environment)],
         "hold": hold_document(connections, project, policy.environment),
-        "drift": drift(live, observed),
+        "drift": [*drift(live, observed), *_elsewhere(connections, live, observed)],
     }
 
 
@@ -88,6 +90,19 @@ def drift(live: Mapping[str, Mapping[str, JsonValue]], observed: Observed | None
         if serving != recorded:
             found.append(f"{service}: serves {_named(serving)}, the ledger says {_named(recorded)}")
     return found
+
+
+def _elsewhere(
+    connections: Connections, live: Mapping[str, Mapping[str, JsonValue]], observed: Observed | None
+) -> tuple[str, ...]:
+    """Services that are not at the address that what went live here last gives them."""
+    if observed is None or not live:
+        return ()
+    newest = max(live.values(), key=lambda row: str(row["live_from"]))
+    with suppress(DeliveryError):
+        [promotion] = read_promotions(connections, id=newest["promotion"])
+        return misplaced(candidate_of(connections, promotion).workloads, observed)
+    return ()
 
 
 def _named(digests: set[str]) -> str:

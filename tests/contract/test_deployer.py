@@ -2,17 +2,21 @@
 
 import dataclasses
 import json
+import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from itertools import count
 from pathlib import Path
 from typing import Protocol
 
+import httpx
 import pytest
 from pydantic import TypeAdapter
 
 from delivery.adapters.local import LocalDeployer
+from delivery.adapters.local.ports import free_port
 from delivery.adapters.oci_layout import OciLayoutStore
 from delivery.artifact import Digest
 from delivery.config import BeforeRollout
@@ -20,7 +24,7 @@ from delivery.errors import PermanentError, StaleFenceError, TransientError
 from delivery.ports import Deployer
 from delivery.rollout import Handle, HealthState, Observed, RolloutPlan, Target, Workload
 from tests.fakes.deployer import InMemoryDeployer, World
-from tests.servers.local_lab import LocalLab, begin, candidate_of, follow, local_lab, roll_out
+from tests.servers.local_lab import CLIENT, LocalLab, begin, candidate_of, follow, local_lab, roll_out
 
 PROBLEM = "no such table: carts"
 FAR = datetime.now(UTC) + timedelta(days=1)
@@ -40,7 +44,11 @@ class Setting(Protocol):
 
     def workload(self, version: str, service: str = "web", **run: object) -> Workload: ...
 
-    def crashing(self, version: str) -> Workload:
+    def answers(self, port: int) -> bool:
+        """Whether a port is a service's that serves."""
+        ...
+
+    def crashing(self, version: str, port: int | None = None) -> Workload:
         """A service that ends at once, whenever it is started."""
         ...
 
@@ -74,8 +82,11 @@ class InMemory:
     def workload(self, version: str, service: str = "web", **run: object) -> Workload:
         return self.lab.workload(version, service, **run)
 
-    def crashing(self, version: str) -> Workload:
-        workload = self.workload(version)
+    def answers(self, port: int) -> bool:
+        return any(port in desired.listening("web") for desired in self.world.desired.values())
+
+    def crashing(self, version: str, port: int | None = None) -> Workload:
+        workload = self.workload(version, port=port)
         self.world.ailments[workload.artifact] = "crash loop"
         return workload
 
@@ -109,8 +120,13 @@ class Local:
     def workload(self, version: str, service: str = "web", **run: object) -> Workload:
         return self.lab.workload(version, service, **run)
 
-    def crashing(self, version: str) -> Workload:
-        return self.workload(version, environment={"BEHAVIOUR": "crash"})
+    def answers(self, port: int) -> bool:
+        with suppress(httpx.HTTPError):
+            return CLIENT.get(f"http://127.0.0.1:{port}/").is_success
+        return False
+
+    def crashing(self, version: str, port: int | None = None) -> Workload:
+        return self.workload(version, environment={"BEHAVIOUR": "crash"}, port=port)
 
     def refusing(self, version: str) -> Workload:
         return self.workload(version, before_rollout=BeforeRollout(command=f"echo '{PROBLEM}'; exit 3"))
@@ -298,6 +314,33 @@ def test_a_service_that_does_not_start_fails_and_the_old_side_serves_on(setting:
     after = deployer.retire(handle, 2)
     assert weights(after) == {old.artifact: 100}
     assert {one.health for one in after.instances} == {HealthState.HEALTHY}
+
+
+def test_a_failed_rollout_changes_no_address(setting: Setting, target: Target) -> None:
+    """It declared another port; the old one answers throughout, and a rollout that holds moves it."""
+    deployer = setting.deployer()
+    first, second = free_port(()), free_port(())
+    before = roll_out(deployer, candidate_of(setting.workload("one", port=first)), 1, target)
+    assert before.addresses == {"web": f"http://127.0.0.1:{first}"}
+    handle = begin(deployer, candidate_of(setting.crashing("two", port=second)), 2, target)
+    assert follow(deployer, handle).failed
+    assert deployer.observe(target).addresses == before.addresses
+    assert deployer.retire(handle, 2).addresses == before.addresses
+    assert setting.answers(first)
+    eventually(lambda: not setting.answers(second))
+
+    after = roll_out(deployer, candidate_of(setting.workload("three", port=second)), 3, target)
+    assert after.addresses == {"web": f"http://127.0.0.1:{second}"}
+    eventually(lambda: setting.answers(second) and not setting.answers(first))
+
+
+def eventually(seen: Callable[[], bool]) -> None:
+    """A router takes its time to go."""
+    for _ in range(300):
+        if seen():
+            return
+        time.sleep(0.1)
+    raise AssertionError
 
 
 def test_a_failing_command_before_the_rollout_stops_it_with_its_output(setting: Setting, target: Target) -> None:

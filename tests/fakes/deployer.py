@@ -48,7 +48,7 @@ class InMemoryDeployer:
             instances=tuple(
                 self._instance(side, number) for side in desired.sides for number in range(side.run.instances)
             ),
-            addresses={service: f"http://127.0.0.1:{desired.ports[service]}" for service in desired.services},
+            addresses={service: f"http://127.0.0.1:{desired.port(service)}" for service in desired.services},
         )
 
     def plan(self, target: Target, candidate: Candidate, observed: Observed) -> RolloutPlan:

@@ -332,7 +332,7 @@ class ServingSmoker:
     def run(self, suite: Smoke, addresses: Mapping[str, str], secret: Callable[[str], str]) -> SmokeReport:
         self.shop.during_smoke()
         ports = {int(address.rpartition(":")[2]) for address in addresses.values()}
-        desired = next(one for one in self.shop.installation.world.desired.values() if ports <= {*one.ports.values()})
+        desired = next(one for one in self.shop.installation.world.desired.values() if ports <= one.taken)
         serving = {side.artifact for side in desired.sides if side.percent}
         status = 500 if serving & self.shop.sick else 200
         return TableSmoker(everything=status).run(suite, addresses, secret)

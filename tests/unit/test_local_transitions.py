@@ -1,5 +1,7 @@
 """How candidates and shares change what should run, whatever order they come in."""
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from delivery.adapters.local.router import Route, dynamic, routes_in
 from delivery.adapters.local.state import Desired, ProcessRecord, Side, changed
 from delivery.adapters.local.transitions import applied, retired, shifted
-from delivery.adapters.local.wanted import routes
+from delivery.adapters.local.wanted import routes, wanted_processes
 from delivery.artifact import Digest, digest_of
 from delivery.config import Run
 from delivery.rollout import Candidate, RolloutPlan, Target, Workload
@@ -53,6 +55,42 @@ def test_a_service_that_the_candidate_lacks_serves_until_all_traffic_has_moved()
     assert shares(after) == {"web": [100]}
     assert after.ports == {"web": 1, "api": 2}
     assert after.previous == (digest_of(b"1"),)
+
+
+def test_a_port_moves_once_the_new_side_has_taken_over_and_both_answer_until_the_old_one_goes() -> None:
+    two = applied(ONE, planned(2, "web", "api"), 2, {"web": 5, "api": 2})
+    assert (two.port("web"), two.listening("web"), two.port("api"), two.listening("api")) == (1, (1, 5), 2, (2,))
+    assert [name for name in wanted_processes(two) if name.startswith("router")] == [
+        "router@api-2",
+        "router@web-1",
+        "router@web-5",
+    ]
+    assert shifted(two, 50).port("web") == 1
+    assert (shifted(two, 100).port("web"), shifted(two, 100).listening("web")) == (5, (1, 5))
+    after = retired(shifted(two, 100))
+    assert (after.ports, after.moving, after.listening("web")) == ({"web": 5, "api": 2}, {}, (5,))
+
+
+def test_a_rollout_that_never_got_traffic_has_changed_no_port() -> None:
+    failed = retired(applied(ONE, planned(2, "web", "api"), 2, {"web": 5, "api": 2}))
+    assert (failed.ports, failed.moving, failed.port("web")) == (ONE.ports, {}, 1)
+
+
+def test_going_back_after_the_shift_goes_back_to_the_port_too() -> None:
+    bad = shifted(applied(ONE, planned(2, "web", "api"), 2, {"web": 5, "api": 2}), 100)
+    back = retired(shifted(applied(bad, planned(1, "web", "api"), 3, ONE.ports), 100))
+    assert (back.ports, back.moving, back.listening("web")) == (ONE.ports, {}, (1,))
+
+
+def test_a_port_of_what_runs_already_is_mended_without_starting_it_anew() -> None:
+    mended = retired(applied(ONE, replace(planned(1, "web", "api"), start=()), 2, {"web": 5, "api": 2}))
+    assert (mended.ports, mended.sides) == ({"web": 5, "api": 2}, ONE.sides)
+
+
+def test_services_that_swap_their_ports_wait_for_each_other() -> None:
+    two = applied(ONE, planned(2, "web", "api"), 2, {"web": 2, "api": 1})
+    assert (two.listening("web"), two.listening("api")) == ((1,), (2,))
+    assert retired(shifted(two, 100)).ports == {"web": 2, "api": 1}
 
 
 @given(st.lists(st.tuples(st.sampled_from(["apply", "shift", "retire"]), st.integers(0, 100)), max_size=12))

@@ -8,10 +8,13 @@ import pytest
 from delivery.actor import SHIPLINE
 from delivery.errors import ConfigurationError, StaleFenceError
 from delivery.promoting import passing, rolling_out, verifying
+from delivery.promoting.accepting import policies_in_force
 from delivery.promoting.judging import Judgement
 from delivery.promoting.turn import LEASE, take_turn
 from delivery.promotion import Kind, Phase
-from tests.fakes.shop import ALONE, Shop, run_pass
+from delivery.rollout import Target
+from shipline.control.environment_documents import environment_document
+from tests.fakes.shop import ALONE, PROJECT, Shop, run_pass
 
 ROLLOUT = [
     "promotion.moved",  # Judging
@@ -402,3 +405,52 @@ def test_a_failed_promotion_is_not_worked_on_while_its_rollback_is_not_done(shop
 
     assert run_pass(shop.connections, asked.id) is None  # a flow run that comes late
     assert shop.look(asked).phase is Phase.ROLLING_BACK
+
+
+def addresses(shop: Shop) -> dict[str, int]:
+    return {name: int(url.rpartition(":")[2]) for name, url in shop.observed("production").addresses.items()}
+
+
+def drift(shop: Shop) -> object:
+    [policy] = [one for one in policies_in_force(shop.connections, PROJECT) if one.environment == "production"]
+    return environment_document(shop.connections, PROJECT, policy)["drift"]
+
+
+def test_a_failed_rollout_changes_no_address(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, ALONE)
+    shop.deliver(shop.version("1"), "production")
+    bad = shop.version("2", configuration=ALONE.replace("8301", "9301"))
+    shop.installation.world.ailments[bad.artifacts["api"]] = "it ends again and again"
+    assert shop.deliver(bad, "production").phase is Phase.FAILED
+    assert (addresses(shop), drift(shop)) == ({"api": 8301, "web": 8302}, [])
+
+    good = shop.version("3", configuration=ALONE.replace("8301", "9301"))
+    assert shop.deliver(good, "production").phase is Phase.SUCCEEDED
+    assert (addresses(shop), drift(shop)) == ({"api": 9301, "web": 8302}, [])
+
+
+def test_a_failure_after_the_shift_goes_back_to_the_old_address(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, ALONE)
+    shop.deliver(shop.version("1"), "production")
+    bad = shop.version("2", configuration=ALONE.replace("8302", "9302"))
+    seen: list[dict[str, int]] = []
+    shop.during_smoke = lambda: seen.append(addresses(shop))
+    shop.sick.add(bad.artifacts["api"])
+    assert shop.deliver(bad, "production").because.endswith("rolled back")
+    assert seen == [{"api": 8301, "web": 9302}, {"api": 8301, "web": 8302}]
+    assert addresses(shop) == {"api": 8301, "web": 8302}
+
+
+def test_an_address_that_is_not_the_configured_one_is_drift_and_asking_again_mends_it(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, ALONE)
+    version = shop.version()
+    first = shop.deliver(version, "production")
+    world, target = shop.installation.world, Target(PROJECT, "production")
+    world.desired[target] = world.desired[target].model_copy(update={"ports": {"api": 9301, "web": 8302}})
+    assert drift(shop) == ["api: answers on port 9301, its configuration says 8301"]
+
+    again = shop.deliver(version, "production", request="again")
+    assert (again.id != first.id, again.phase) == (True, Phase.SUCCEEDED)
+    assert (addresses(shop), drift(shop)) == ({"api": 8301, "web": 8302}, [])
+    assert shop.request(version, "production", request="once more").id == again.id
+    assert shop.starts.total() == 2

@@ -154,7 +154,8 @@ def _unwell(seen: Observation) -> str:
 
 
 def _routers_serve(desired: Desired, seen: Observation) -> bool:
-    return all(serves(desired, service, routes_of(seen, service)) for service in desired.services)
+    listening = ((service, port) for service in desired.services for port in desired.listening(service))
+    return all(serves(desired, service, routes_of(seen, service, port)) for service, port in listening)
 
 
 def _nothing_else_runs(desired: Desired, seen: Observation) -> bool:

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from delivery.adapters import processes
 from delivery.adapters.local.router import Route, served
 from delivery.adapters.local.state import Desired, Observation, ProcessRecord
-from delivery.adapters.local.wanted import is_router
+from delivery.adapters.local.wanted import is_router, router_id
 from delivery.artifact import Digest
 from delivery.errors import TransientError
 from delivery.rollout import HealthState, Instance, Observed, Target
@@ -13,7 +13,7 @@ from delivery.rollout import HealthState, Instance, Observed, Target
 
 def observe(target: Target, desired: Desired, seen: Observation, *, watched: bool) -> Observed:
     """Put together what runs. `watched`: whether a supervisor is looking; if not, nobody knows how healthy it is."""
-    routes = {service: routes_of(seen, service) for service in desired.services}
+    routes = {service: routes_of(seen, service, desired.port(service)) for service in desired.services}
     serving = {route.side for found in routes.values() for route in found if route.percent > 0}
     return Observed(
         target=target,
@@ -27,7 +27,7 @@ def observe(target: Target, desired: Desired, seen: Observation, *, watched: boo
             for record in seen.processes
             if not is_router(record.id) and record.artifact and record.release
         ),
-        addresses={service: f"http://127.0.0.1:{desired.ports[service]}" for service in desired.services},
+        addresses={service: f"http://127.0.0.1:{desired.port(service)}" for service in desired.services},
     )
 
 
@@ -59,10 +59,10 @@ def serves(desired: Desired, service: str, routes: tuple[Route, ...]) -> bool:
     return {route.side: route.percent for route in routes} == should
 
 
-def routes_of(seen: Observation, service: str) -> tuple[Route, ...]:
-    """What a service's router says that it serves; nothing when it does not answer."""
+def routes_of(seen: Observation, service: str, port: int) -> tuple[Route, ...]:
+    """What a service's router on a port says that it serves; nothing when it does not answer."""
     for record in seen.processes:
-        if is_router(record.id) and record.service == service and record.port and record.draining_since is None:
+        if record.id == router_id(service, port) and record.port and record.draining_since is None:
             try:
                 return served(record.port)
             except TransientError:

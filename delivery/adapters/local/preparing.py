@@ -89,7 +89,7 @@ def _remembered(home: Home) -> Collection[int]:
 
 def _ports_of(home: Home, target: Target) -> Collection[int]:
     with suppress(PermanentError):  # the state of another environment cannot be read: its own rollout will say so
-        return EnvironmentState(home, target).desired().ports.values()
+        return EnvironmentState(home, target).desired().taken
     return ()
 
 

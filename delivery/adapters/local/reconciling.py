@@ -123,7 +123,7 @@ class Environment:
             processes.kill(identity)
 
     def _start(self, record: ProcessRecord, wanted: Wanted, now: float) -> None:
-        taken = {one.port for one in self._records.values() if one.port} | set(self._desired.ports.values())
+        taken = {one.port for one in self._records.values() if one.port} | self._desired.taken
         try:
             if is_router(wanted.id):
                 self._told.pop(wanted.id, None)

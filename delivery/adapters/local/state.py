@@ -45,7 +45,7 @@ class Side(_State):
 
 
 class Desired(_State):
-    """What should run. `ports` are the router's, kept also for services that are gone."""
+    """What should run. `ports` are the routers', kept also for services that are gone."""
 
     generation: int = 0
     fence: int = 0
@@ -57,6 +57,8 @@ class Desired(_State):
     """By service: the side of the candidate applied last."""
     sides: tuple[Side, ...] = ()
     ports: dict[str, int] = {}
+    moving: dict[str, int] = {}
+    """By service: the other port that the candidate applied last wants; until it has taken over, both answer."""
     prepared: dict[str, str] = {}
     """By service: the application that `before_rollout` has last succeeded for."""
     previous: tuple[Digest, ...] = ()
@@ -65,6 +67,26 @@ class Desired(_State):
     def of(self, service: str) -> tuple[Side, ...]:
         """A service's sides, oldest first."""
         return tuple(side for side in self.sides if side.service == service)
+
+    def listening(self, service: str) -> tuple[int, ...]:
+        """The ports that a service answers on; another service's is taken over once that one has left it."""
+        others = {self.ports[one] for one in self.services if one != service}
+        moves = self.moving.get(service)
+        return (self.ports[service], *((moves,) if moves and moves not in others else ()))
+
+    def port(self, service: str) -> int:
+        """The port that a service is known by: the candidate's own as soon as that has all traffic."""
+        return self.listening(service)[-1] if self.has_taken_over(service) else self.ports[service]
+
+    def has_taken_over(self, service: str) -> bool:
+        """Whether all of a service's traffic goes to the candidate applied last."""
+        percents = (side.percent for side in self.of(service) if side.id == self.current.get(service))
+        return next(percents, 0) == 100  # noqa: PLR2004  # per cent
+
+    @property
+    def taken(self) -> set[int]:
+        """Ports that nobody else may have."""
+        return {*self.ports.values(), *self.moving.values()}
 
     @property
     def services(self) -> tuple[str, ...]:

@@ -86,10 +86,15 @@ def as_planned(before: Desired, generation: int, target: Target) -> Desired:
 
 
 def applied(desired: Desired, plan: RolloutPlan, fence: int, ports: Mapping[str, int]) -> Desired:
-    """The candidate's sides beside those with traffic; sides that have none and are not the candidate's go."""
+    """The candidate's sides beside those with traffic; sides that have none and are not the candidate's go.
+
+    What serves keeps its port until the candidate's side has taken over.
+    """
     mine = tuple(_side(desired, one, plan, fence) for one in plan.candidate.workloads)
     ids = {side.id for side in mine}
     others = tuple(side for side in desired.sides if side.percent > 0 and side.id not in ids)
+    serving = {side.service for side in others} | {side.service for side in mine if side.percent > 0}
+    moving = {name: port for name, port in ports.items() if name in serving and desired.ports.get(name, port) != port}
     return desired.model_copy(
         update={
             "candidate": plan.candidate.digest,
@@ -97,7 +102,8 @@ def applied(desired: Desired, plan: RolloutPlan, fence: int, ports: Mapping[str,
             "applied": application(plan, fence),
             "current": {side.service: side.id for side in mine},
             "sides": (*others, *mine),
-            "ports": {**desired.ports, **ports},
+            "ports": {**desired.ports, **{name: port for name, port in ports.items() if name not in moving}},
+            "moving": moving,
         }
     )
 
@@ -148,10 +154,14 @@ def _shares(sides: tuple[Side, ...], current: str | None, percent: int) -> dict[
 def retired(desired: Desired) -> Desired:
     """Only what has traffic stays; the artifacts of what goes are remembered as the previous ones.
 
+    A port that the candidate wants is its service's from here on, or never if something else serves.
+
     Where the candidate's side goes, what serves is current again: a share given later must not end the service.
     """
     stays = tuple(side for side in desired.sides if side.percent > 0)
     gone = [side.artifact for side in desired.sides if side.percent == 0]
+    moved = {name: port for name, port in desired.moving.items() if desired.has_taken_over(name)}
+    desired = desired.model_copy(update={"ports": {**desired.ports, **moved}, "moving": {}})
     if not gone:
         return desired
     kept, serving = {side.id for side in stays}, {side.service: side.id for side in stays}

@@ -21,7 +21,9 @@ class Wanted:
 
 def wanted_processes(desired: Desired) -> dict[str, Wanted]:
     """By process id. Routers come first, so that they are listening when the instances are ready."""
-    routers = [Wanted(router_id(one, desired.ports[one]), one, port=desired.ports[one]) for one in desired.services]
+    routers = [
+        Wanted(router_id(one, port), one, port=port) for one in desired.services for port in desired.listening(one)
+    ]
     instances = [
         Wanted(f"{side.id}-{number}", side.service, side)
         for side in desired.sides
@@ -31,7 +33,7 @@ def wanted_processes(desired: Desired) -> dict[str, Wanted]:
 
 
 def router_id(service: str, port: int) -> str:
-    """A service whose port changes gets another router; the old one goes."""
+    """A service whose port changes gets another router; the old one goes once the new side has taken over."""
     return f"{_ROUTER}{service}-{port}"
 
 
