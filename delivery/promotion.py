@@ -1,6 +1,6 @@
 """Promotions: moving a release into an environment; their phases and which may follow which."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -150,6 +150,26 @@ class Promotion:
 def lane_name(project: str, environment: str, group: str = "default") -> str:
     """The name of a lane's lease."""
     return f"lane:{project}/{environment}/{group}"
+
+
+def standing(succeeded: Iterable[Promotion]) -> list[Promotion]:
+    """What stands of an environment's promotions that succeeded, oldest first: what was rolled back does not.
+
+    A rollback goes back to the promotion that brought its candidate; one to something new (a release derived for one
+    service) takes the place of what it undid.
+    """
+    found: list[Promotion] = []
+    seen: set[Digest] = set()
+    for one in sorted(succeeded, key=lambda one: (one.live_at or one.requested_at, one.sequence)):
+        place = max((place for place, other in enumerate(found) if other.candidate == one.candidate), default=None)
+        if one.kind is Kind.ROLLBACK and place is not None:
+            del found[place + 1 :]
+        elif place is None or place + 1 < len(found):
+            if one.kind is Kind.ROLLBACK and one.candidate not in seen:
+                del found[-1:]
+            found.append(one)
+        seen.add(one.candidate)
+    return found
 
 
 def next_in_lane(promotions: Sequence[Promotion]) -> Promotion | None:

@@ -16,7 +16,7 @@ from delivery.promoting.accepting import policies_in_force, policy_in_force
 from delivery.promoting.candidates import candidate_for, candidate_of
 from delivery.promoting.judging import digests_of
 from delivery.promoting.turn import read_promotions, utc_now
-from delivery.promotion import BEFORE_ROLLOUT, FORWARD, Kind, Phase, Promotion
+from delivery.promotion import BEFORE_ROLLOUT, FORWARD, Kind, Phase, Promotion, standing
 from delivery.rollout import Candidate, Target, misplaced
 
 
@@ -195,16 +195,17 @@ def rollback_to(
 
 
 def last_good(connections: Connections, failed: Promotion, condemned: frozenset[str] = frozenset()) -> Promotion | None:
-    """The newest promotion of something else that succeeded here, and of which nothing is bad or condemned now."""
+    """What stood here before it, and of which nothing is bad or condemned now; never what somebody rolled back."""
     earlier = read_promotions(
         connections,
-        order="-sequence",
         project=failed.project,
         environment=failed.environment,
         phase=Phase.SUCCEEDED.value,
     )
     bad = condemned | {str(row["digest"]) for row in connections.ledger.rows("bad", project=failed.project)}
-    for one in earlier:
-        if one.candidate != failed.candidate and not bad & digests_of(connections, one):
+    stays_undone = failed.rollback_of if failed.phase is not Phase.SUCCEEDED else None
+    undone = {failed.candidate, *(one.candidate for one in earlier if one.id == stays_undone)}
+    for one in reversed(standing(earlier)):
+        if one.candidate not in undone and not bad & digests_of(connections, one):
             return one
     return None
