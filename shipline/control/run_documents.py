@@ -1,10 +1,12 @@
 """A run as the API shows it: its own work, then what became of the promotions that it set going."""
 
+from collections.abc import Mapping, Sequence
 from typing import cast
 
 from pydantic import JsonValue
 
 from delivery.connections import Connections
+from delivery.gate import short
 from delivery.ledger import utc_text
 from delivery.promoting.accepting import policies_in_force
 from delivery.promoting.turn import read_promotions
@@ -38,7 +40,7 @@ _WORST_FIRST = (
 def run_document(control: Control, run: Run) -> dict[str, JsonValue]:
     """`shipline run --json`, while it goes on and after."""
     connections = control.ports
-    promotions = run_promotions(connections, run)
+    promotions = promotion_documents(connections, run)
     state = overall_state(run, promotions)
     steps = connections.operations.find("steps", below=run.id)
     planned = connections.operations.load("plans", run.id) or {}
@@ -55,10 +57,7 @@ def run_document(control: Control, run: Run) -> dict[str, JsonValue]:
         "logs": log_documents(connections, run.id),
         "artifacts": [{"service": one.service, "digest": one.digest, "reused": one.reused} for one in run.artifacts],
         "release": run.release,
-        "promotions": [
-            {"id": one.id, "environment": one.environment, "state": one.phase.value, "because": one.because}
-            for one in promotions
-        ],
+        "promotions": [*promotions],
         "started_at": utc_text(run.started_at) if run.started_at else None,
         "finished_at": utc_text(run.verified_at) if run.verified_at else None,
         "url": control.flow_runs.url(run.flow_run) if run.flow_run else None,
@@ -77,11 +76,41 @@ def run_promotions(connections: Connections, run: Run) -> list[Promotion]:
     return [newest[name] for name in order if name in newest]
 
 
-def overall_state(run: Run, promotions: list[Promotion]) -> RunState:
+def promotion_documents(connections: Connections, run: Run) -> list[dict[str, JsonValue]]:
+    """How they stand; one that an earlier run asked for is Superseded when something else runs there since."""
+    return [_promotion(one, _undone_since(connections, run, one)) for one in run_promotions(connections, run)]
+
+
+def _promotion(promotion: Promotion, undone: str) -> dict[str, JsonValue]:
+    return {
+        "id": promotion.id,
+        "environment": promotion.environment,
+        "state": Phase.SUPERSEDED.value if undone else promotion.phase.value,
+        "because": undone or promotion.because,
+    }
+
+
+def _undone_since(connections: Connections, run: Run, promotion: Promotion) -> str:
+    """What took its place and how to bring it back; empty where it runs, or where this run itself brought it."""
+    if promotion.phase is not Phase.SUCCEEDED or promotion.run == run.id:
+        return ""
+    environment = promotion.environment
+    lane = read_promotions(connections, project=run.project, environment=environment)
+    *_, last = sorted((one for one in lane if one.live_at), key=lambda one: (one.live_at, one.sequence))
+    if last.candidate == promotion.candidate:
+        return ""
+    if last.kind is Kind.ROLLBACK:
+        way = f"shipline promote {run.revision[:12]} --to {environment}"
+        return f"rolled back since by promotion {last.id}; bring it back with: {way}"
+    way = f"shipline rollback {environment} --to {short(promotion.release)}"
+    return f"replaced since by promotion {last.id}; go back to it with: {way}"
+
+
+def overall_state(run: Run, promotions: Sequence[Mapping[str, JsonValue]]) -> RunState:
     """How the run as a whole stands."""
     if run.verified_at is None or run.state is not RunState.COMPLETED:
         return run.state
-    states = {_STATES.get(one.phase, RunState.RUNNING) for one in promotions}
+    states = {_STATES.get(Phase(str(one["state"])), RunState.RUNNING) for one in promotions}
     return next((state for state in _WORST_FIRST if state in states), RunState.COMPLETED)
 
 
@@ -94,9 +123,9 @@ def shown_plan(plan: JsonValue) -> JsonValue:
     return {**plan, "steps": cast("JsonValue", shown)}
 
 
-def _problem(promotions: list[Promotion]) -> str:
+def _problem(promotions: Sequence[Mapping[str, JsonValue]]) -> str:
     bad = (Phase.FAILED, Phase.ERRORED, Phase.REFUSED, Phase.ABORTED, Phase.SUPERSEDED)
-    return "; ".join(f"{one.environment}: {one.because}" for one in promotions if one.phase in bad)
+    return "; ".join(f"{one['environment']}: {one['because']}" for one in promotions if one["state"] in bad)
 
 
 def _step(document: dict[str, JsonValue]) -> dict[str, JsonValue]:
