@@ -15,10 +15,12 @@ from typing import Any, BinaryIO
 from urllib.parse import quote, urlencode, urlsplit
 
 from delivery.errors import ConfigurationError, TransientError
-from shipline.cli.errors import ApiError
+from shipline.cli.errors import ApiError, NotNowError
 
 Query = Mapping[str, str | int | bool | list[str] | None]
 _CHUNK = 65_536
+_NOT_NOW = frozenset({502, 503, 504})
+"""It starts, or something before it cannot reach it: the same question may be answered later."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class LogPiece:
 
 
 class Client:
-    """Asks one control plane. Raises ApiError for its errors, TransientError when it does not answer."""
+    """Asks one control plane. Raises ApiError for its errors, TransientError when it does not answer, or not yet."""
 
     def __init__(
         self,
@@ -177,10 +179,11 @@ def _api_error(error: urllib.error.HTTPError, url: str) -> ApiError:
         body = json.loads(error.read())
     except (ValueError, OSError):
         body = None
+    kind = NotNowError if error.code in _NOT_NOW else ApiError
     if isinstance(body, dict) and isinstance(body.get("error"), dict):
-        found = ApiError(error.code, body)
+        found = kind(error.code, body)
     else:
-        found = ApiError(error.code, {"error": {"message": f"asking {url}: it answered {error.code} {error.reason}"}})
+        found = kind(error.code, {"error": {"message": f"asking {url}: it answered {error.code} {error.reason}"}})
     if error.code == 401 and not found.hint:  # noqa: PLR2004  # HTTP's Unauthorized
         found.hint = "the token is not this control plane's; set SHIPLINE_TOKEN"
     return found

@@ -3,7 +3,7 @@
 import sys
 from typing import Any
 
-from delivery.errors import ConfigurationError, DeliveryError, NotFoundError, Problem, VerificationError
+from delivery.errors import ConfigurationError, DeliveryError, NotFoundError, Problem, TransientError, VerificationError
 
 DONE, FAILED, USAGE, ERRORED, REFUSED, TIMED_OUT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 130
 
@@ -32,6 +32,10 @@ class ApiError(DeliveryError):
             for one in body.get("problems") or ()
         )
         self.more = int(body.get("more") or 0)
+
+
+class NotNowError(ApiError, TransientError):
+    """The control plane answered that it cannot answer yet: it starts, or its database does not answer."""
 
 
 class Interrupted(DeliveryError):  # noqa: N818  # a person ended it

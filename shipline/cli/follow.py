@@ -194,11 +194,13 @@ def patiently(session: Session, ask: Callable[[], Any]) -> Any:  # noqa: ANN401 
 
 @contextmanager
 def _going_on(identity: str, what: str) -> Iterator[None]:
-    """Ctrl-C ends the looking, not what is looked at."""
+    """Ctrl-C ends the looking, not what is looked at; so does a control plane that stays away."""
+    follow = f"follow it with: shipline logs {identity} --follow"
     try:
         yield
     except KeyboardInterrupt:
-        hint = (
-            f"follow it with: shipline logs {identity} --follow; stop it with: shipline abort {identity} --reason TEXT"
-        )
+        hint = f"{follow}; stop it with: shipline abort {identity} --reason TEXT"
         raise Interrupted(f"interrupted: the {what} goes on", hint=hint) from None
+    except TransientError as error:
+        message = f"{error.message}; the {what} goes on as soon as it is there again"
+        raise TransientError(message, hint=f"start it with: shipline up; then {follow}") from error

@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 
+from shipline.cli import follow
 from shipline.cli.main import main
 from tests.repositories import Content, Made, make_repository
 from tests.servers import control_documents as documents
@@ -870,3 +871,36 @@ def test_the_token_does_not_follow_a_redirect(api: ControlApi, shipline: Shiplin
     api.errors["GET /projects"] = (307, "")
     assert shipline("project", "list").code == 2
     assert [what for what, _, _ in api.asked] == ["GET /projects"]
+
+
+@pytest.mark.parametrize(
+    ("words", "what", "looked", "began"),
+    [
+        (("run",), "run", f"GET /runs/{RUN}", "POST /projects/shop/runs"),
+        (
+            ("promote", "main", "--to", "dev"),
+            "promotion",
+            f"GET /promotions/{PROMOTION}",
+            "POST /projects/shop/promotions",
+        ),
+    ],
+)
+def test_a_control_plane_that_stays_away_ends_the_looking_and_not_the_work(
+    api: ControlApi,
+    shipline: Shipline,
+    monkeypatch: pytest.MonkeyPatch,
+    words: tuple[str, ...],
+    what: str,
+    looked: str,
+    began: str,
+) -> None:
+    monkeypatch.setattr(follow, "_PATIENCE_SECONDS", 0)
+    identity = looked.rpartition("/")[2]
+    api.answers[began] = [{**documents.promotion("Requested"), "id": identity}]
+    api.errors[looked] = (503, documents.STARTING)
+    ended = shipline(*words)
+    assert ended.code == 3
+    assert ended.err.splitlines()[-2:] == [
+        f"error: answering /it: the control plane is starting; the {what} goes on as soon as it is there again",
+        f"hint: start it with: shipline up; then follow it with: shipline logs {identity} --follow",
+    ]

@@ -163,6 +163,38 @@ def test_following_goes_on_when_the_control_plane_comes_back_on_another_port(tre
     assert "looking for it again" in err
 
 
+def test_following_goes_on_while_the_control_plane_says_that_it_starts(tree: Path, tmp_path: Path) -> None:
+    looked = f"GET /runs/{RUN}"
+    with control_api() as api:
+        api.answers = {
+            "POST /projects": [documents.PROJECT],
+            "GET /health": [documents.HEALTH],
+            "POST /projects/shop/runs": [{"id": RUN}],
+            looked: [documents.run("Running", finished=False)],
+        }
+        _record(Home(tmp_path / "home"), api.url)
+        with subprocess.Popen(
+            [*SHIPLINE, "run", "--json"],
+            cwd=tree,
+            env=_environment(tmp_path),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            killer = threading.Timer(30, process.kill)
+            killer.start()
+            _until(lambda: any(what == looked for what, _, _ in api.asked))
+            api.errors[looked] = (503, documents.STARTING)
+            before = len(api.asked)
+            _until(lambda: len(api.asked) > before + 1)
+            api.answers[looked] = [documents.run("Completed")]
+            del api.errors[looked]
+            out, err = process.communicate()
+            killer.cancel()
+    assert (process.returncode, json.loads(out)["state"]) == (0, "Completed")
+    assert "the control plane is starting; looking for it again" in err
+
+
 def _until(seen: Callable[[], bool]) -> None:
     deadline = time.monotonic() + 20
     while not seen() and time.monotonic() < deadline:

@@ -296,6 +296,14 @@ POLICY: Document = {
     "proposed": [{"environment": "staging", "field": "approvals", "from": 1, "to": 0, "loosens": True}],
 }
 
+STARTING: Document = {
+    "error": {
+        "code": "transient",
+        "message": "answering /it: the control plane is starting",
+        "hint": "try again in a moment",
+        "where": "",
+    }
+}
 HEALTH: Document = {
     "components": [
         {
