@@ -100,7 +100,7 @@ def watch_release(turn: Turn, say: Said) -> Turn:
     """Look until the watch window closes; when the release falls ill, go back."""
     if turn.promotion.phase is not Phase.VERIFYING:
         return turn
-    for reason in verifying.watch(turn):
+    for reason in verifying.watch(turn, say):
         if reason:
             say(reason)
             return closing.fail_after_exposure(turn, f"watch: {reason}")

@@ -32,14 +32,16 @@ def run_smoke(turn: Turn, say: Said) -> SmokeReport | None:
     return report
 
 
-def watch(turn: Turn) -> Iterator[str | None]:
-    """Look at the environment until its watch window closes.
+def watch(turn: Turn, say: Said) -> Iterator[str | None]:
+    """Look at the environment until its watch window closes, which is told.
 
     Yields None after each look that found it well, and the reason, as the last thing, when it is not.
     """
     connections, promotion = turn.connections, turn.promotion
     policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
     ends = connections.clock.now() + timedelta(seconds=policy.terms.watch_seconds)
+    if policy.terms.watch_seconds:
+        say(f"watching until {ends:%H:%M:%SZ} ({policy.terms.watch_seconds:g} s)")
     restarts: dict[str, int] = {}
     while True:
         observed = connections.deployer.observe(target_of(promotion))

@@ -15,6 +15,7 @@ from shipline.cli.session import Session
 
 _ENDED = frozenset({"Completed", "Failed", "Errored", "Skipped", "Cached", "Cancelled"})
 _WROTE = frozenset({"Completed", "Failed", "Errored"})
+_AT_WORK = frozenset({"RollingOut", "Verifying", "RollingBack"})
 _POLL_SECONDS = 0.05
 _SLOWEST_POLL_SECONDS = 0.25
 _PATIENCE_SECONDS = 60
@@ -54,10 +55,13 @@ def follow_promotion(session: Session, promotion: str, patience: Patience) -> Do
     with _going_on(promotion, "promotion"), feed(session) as told_to:
         log = Log(session, promotion)
         for document in _looks(session, segments("promotions", promotion), patience):
-            log.tell(told_to.line, document["environment"], ended=patience.ends(document))
-            if document["state"] != state:
-                state = document["state"]
+            before, state = state, document["state"]
+            ended = before in _AT_WORK and state not in _AT_WORK
+            if ended:
+                log.tell(told_to.line, document["environment"], ended=True)
+            if before != state:
                 told_to.line(f"{document['environment']}: {state}{_why(document)}")
+            log.tell(told_to.line, document["environment"], ended=patience.ends(document))
     return document
 
 
@@ -121,10 +125,22 @@ class _Told:
         for step in document["steps"]:
             self._look_at_step(step)
         for promotion in document["promotions"]:
-            if self.promotions.get(promotion["id"]) != promotion["state"]:
-                self.promotions[promotion["id"]] = promotion["state"]
-                self.feed.line(f"{promotion['environment']}: {promotion['state']}{_why(promotion)}")
+            self._look_at_promotion(promotion)
         self.feed.show_steps(document["steps"])
+
+    def _look_at_promotion(self, promotion: Document) -> None:
+        """Its state when that is new, and what it says as long as it is worked on."""
+        identity, environment, state = promotion["id"], promotion["environment"], promotion["state"]
+        before, self.promotions[identity] = self.promotions.get(identity), state
+        if before in _AT_WORK and state not in _AT_WORK:
+            self._log(identity).tell(self.feed.line, environment, ended=True)
+        if before != state:
+            self.feed.line(f"{environment}: {state}{_why(promotion)}")
+        if state in _AT_WORK:
+            self._log(identity).tell(self.feed.line, environment)
+
+    def _log(self, identity: str) -> Log:
+        return self.logs.setdefault(identity, Log(self.session, identity))
 
     def _look_at_place(self, queue: Document) -> None:
         if queue and queue["place"] != self.place:

@@ -362,6 +362,28 @@ def test_a_wait_that_times_out_is_exit_5_and_still_tells_the_state(api: ControlA
     assert 0.5 <= time.monotonic() - started < 5
 
 
+def test_following_a_run_tells_what_its_promotions_say_while_they_are_worked_on(
+    api: ControlApi, shipline: Shipline
+) -> None:
+    stands = [
+        {"id": PROMOTION, "environment": "dev", "state": state, "because": ""} for state in ("Verifying", "Succeeded")
+    ]
+    api.logs[PROMOTION] = b"start web\nwatching until 12:00:30Z (90 s)\n"
+    _run_turns(
+        api,
+        documents.run("Running", finished=False, promotions=stands[:1]),
+        documents.run("Completed", promotions=stands[1:]),
+    )
+    told = [line for line in shipline("run").out.splitlines() if line.startswith("dev")]
+    assert told == [
+        "dev: Verifying",
+        "dev | start web",
+        "dev | watching until 12:00:30Z (90 s)",
+        "dev: Succeeded",
+        "dev: Succeeded",
+    ]
+
+
 def test_no_follow_returns_at_once(api: ControlApi, shipline: Shipline) -> None:
     _run_turns(api, documents.run("Queued", finished=False))
     ended = shipline("run", "--no-follow", "--json")

@@ -366,3 +366,14 @@ def test_odd_names_of_folders_and_files_do_no_harm(tmp_path: Path, name: str) ->
     files = {f"{name}/go.mod": GO, f"{name}/main.go": MAIN, "app.py": "", "setup.py": "", f"{name}.py": ""}
     configuration = read_configuration(propose(tree(tmp_path, files, name)).text.encode())
     assert slug(name) in configuration.services
+
+
+def test_a_first_release_asks_a_person_before_staging_and_production_and_watches_longer_each_time(
+    tmp_path: Path,
+) -> None:
+    _, configuration = proposed(tmp_path, {"requirements.txt": "flask\n", "app.py": ""})
+    asked = {
+        name: (one.approvals.count if one.approvals else 0, one.watch_seconds)
+        for name, one in configuration.environments.items()
+    }
+    assert asked == {"dev": (0, 3), "staging": (1, 10), "production": (1, 90)}

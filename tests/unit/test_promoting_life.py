@@ -1,5 +1,6 @@
 """A promotion from its request to its end, and everything that the ledger then tells, in order."""
 
+from datetime import timedelta
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -236,6 +237,16 @@ def test_a_release_that_falls_ill_in_its_watch_window_is_rolled_back(shop: Shop)
 
     assert shop.look(asked).because == "watch: api is down: exited with 1; rolled back"
     assert shop.serving("dev") == good.artifacts
+
+
+def test_the_watch_window_says_when_it_ends(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, ALONE.replace("watch_seconds: 0", "watch_seconds: 90"))
+    turn = take_turn(shop.connections, shop.request(shop.version(), "production").id)
+    assert turn is not None
+    said: list[str] = []
+    next(verifying.watch(turn, said.append))
+    ends = shop.connections.clock.now() + timedelta(seconds=90)
+    assert said == [f"watching until {ends:%H:%M:%SZ} (90 s)"]
 
 
 def test_a_service_that_ended_between_two_looks_of_the_watch_is_rolled_back(
