@@ -30,7 +30,7 @@ class ServiceLine:
 
     service: str
     relation: str
-    """`same`, `newer`, `older`, `unrelated`, or `first` when nothing is live."""
+    """`same`, `newer`, `older`, `diverged`, `unrelated`, or `first` when nothing is live."""
 
 
 def refusals(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
@@ -78,18 +78,22 @@ def require_clean(tier: str, *, dirty: bool) -> Verdict:
     return Verdict("clean", ("made from uncommitted changes, which may reach development environments only",))
 
 
-def require_newer(lines: Iterable[ServiceLine], kind: Kind, *, replace: bool) -> Verdict:
-    """Service by service, nothing newer is overwritten, and no unrelated line of history, unless asked for."""
+_NOT_NEWER = {
+    "older": "what runs is newer; use rollback to go back",
+    "diverged": "what runs has diverged from it, neither contains the other; replace it with: {insist}",
+    "unrelated": "what runs is of an unrelated line of history; replace it with: {insist}",
+}
+
+
+def require_newer(lines: Iterable[ServiceLine], kind: Kind, *, replace: bool, insist: str) -> Verdict:
+    """Service by service, nothing newer is overwritten, and no other line of history, unless asked for.
+
+    `insist` is the command that asks for it.
+    """
     if kind is Kind.ROLLBACK or replace:
         return Verdict("newer")
-    reasons = [
-        f"{line.service}: what runs is newer; use rollback to go back"
-        if line.relation == "older"
-        else f"{line.service}: what runs is of an unrelated line of history; use --replace to replace it"
-        for line in lines
-        if line.relation in {"older", "unrelated"}
-    ]
-    return Verdict("newer", tuple(reasons))
+    found = ((line.service, _NOT_NEWER.get(line.relation)) for line in lines)
+    return Verdict("newer", tuple(f"{service}: {why.format(insist=insist)}" for service, why in found if why))
 
 
 def require_approvals(

@@ -75,7 +75,7 @@ def judge(connections: Connections, promotion: Promotion) -> Judgement:
                 kind=promotion.kind,
             ),
             require_not_bad(facts.bad(), promotion.requested_by),
-            require_newer(facts.lines(), promotion.kind, replace=promotion.replace),
+            require_newer(facts.lines(), promotion.kind, replace=promotion.replace, insist=_insisting(promotion)),
             require_not_held(promotion.environment, facts.hold(), promotion.requested_by, promotion.kind),
             _approvals(connections, promotion, policy),
         )
@@ -204,7 +204,13 @@ def _line(
 def _relation(source: SourceRepository, live: str, proposed: str) -> str:
     if source.is_ancestor(live, proposed):
         return "newer"
-    return "older" if source.is_ancestor(proposed, live) else "unrelated"
+    if source.is_ancestor(proposed, live):
+        return "older"
+    return "diverged" if source.merge_base(live, proposed) else "unrelated"
+
+
+def _insisting(promotion: Promotion) -> str:
+    return f"shipline promote {promotion.configuration_revision[:12]} --to {promotion.environment} --replace"
 
 
 def release_services(connections: Connections, project: str, release: str) -> dict[str, dict[str, JsonValue]]:

@@ -22,7 +22,9 @@ def promote(  # noqa: PLR0913  # a command's parameters are its options
     what: Annotated[str, typer.Argument(help="A release id, a revision or a digest.")],
     *,
     to: Annotated[str, typer.Option(metavar="ENV", help="The environment.")],
-    replace: Annotated[bool, typer.Option("--replace", help="Also over a newer or unrelated line of history.")] = False,
+    replace: Annotated[
+        bool, typer.Option("--replace", help="Also over a newer, diverged or unrelated line of history.")
+    ] = False,
     hotfix: Hotfix = False,
     redeploy: Annotated[bool, typer.Option("--redeploy", help="Apply what runs there again.")] = False,
     wait: Wait = False,

@@ -79,17 +79,19 @@ def test_uncommitted_changes_stay_in_development() -> None:
 
 @pytest.mark.parametrize("relation", ["first", "same", "newer"])
 def test_what_goes_on_from_what_runs_is_newer(relation: str) -> None:
-    assert require_newer([ServiceLine("web", relation)], Kind.CHANGE, replace=False).passed
+    assert require_newer([ServiceLine("web", relation)], Kind.CHANGE, replace=False, insist="").passed
 
 
 def test_an_older_release_may_not_overwrite_a_newer_one() -> None:
-    lines = [ServiceLine("web", "older"), ServiceLine("api", "unrelated"), ServiceLine("db", "same")]
-    assert require_newer(lines, Kind.CHANGE, replace=False).reasons == (
+    relations = {"web": "older", "api": "unrelated", "db": "same", "jobs": "diverged"}
+    lines = [ServiceLine(service, relation) for service, relation in relations.items()]
+    assert require_newer(lines, Kind.CHANGE, replace=False, insist="insist").reasons == (
         "web: what runs is newer; use rollback to go back",
-        "api: what runs is of an unrelated line of history; use --replace to replace it",
+        "api: what runs is of an unrelated line of history; replace it with: insist",
+        "jobs: what runs has diverged from it, neither contains the other; replace it with: insist",
     )
-    assert require_newer(lines, Kind.ROLLBACK, replace=False).passed
-    assert require_newer(lines, Kind.CHANGE, replace=True).passed
+    assert require_newer(lines, Kind.ROLLBACK, replace=False, insist="insist").passed
+    assert require_newer(lines, Kind.CHANGE, replace=True, insist="insist").passed
 
 
 def test_approvals_wait_until_enough_different_people_said_yes() -> None:

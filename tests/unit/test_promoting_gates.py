@@ -85,10 +85,21 @@ def test_what_runs_is_not_overwritten_by_something_older_or_unrelated(shop: Shop
     shop.deliver(newer)
     [no] = refusals(shop, shop.request(older))
     assert no == "api: what runs is newer; use rollback to go back"
+    insist = f"shipline promote {unrelated.commit[:12]} --to dev --replace"
     assert refusals(shop, shop.request(unrelated)) == (
-        "api: what runs is of an unrelated line of history; use --replace to replace it",
+        f"api: what runs is of an unrelated line of history; replace it with: {insist}",
     )
     assert refusals(shop, shop.request(unrelated, request="replace", replace=True)) == ()
+
+
+def test_what_has_diverged_is_told_apart_from_what_is_unrelated(shop: Shop) -> None:
+    first = shop.version("1")
+    shop.deliver(shop.version("2"))
+    beside = shop.version("3", branch="other", parents=[first.commit])
+    insist = f"shipline promote {beside.commit[:12]} --to dev --replace"
+    assert refusals(shop, shop.request(beside)) == (
+        f"api: what runs has diverged from it, neither contains the other; replace it with: {insist}",
+    )
 
 
 def test_a_revert_that_makes_an_older_release_again_is_newer(shop: Shop) -> None:
