@@ -10,7 +10,7 @@ from shipline.cli.errors import ApiError
 from shipline.cli.follow import Patience, follow_promotion
 from shipline.cli.output import Document, joined, short, table
 from shipline.cli.run import Hotfix, Request, Timeout, Wait, tell_run
-from shipline.cli.run_summary import render_waiting
+from shipline.cli.run_summary import render_waiting, tell_how_to_retry
 from shipline.cli.session import Session
 
 Reason = Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded.")]
@@ -127,5 +127,6 @@ def _render(session: Session, promotion: Document) -> None:
         return
     why = joined(promotion["reasons"]) or promotion.get("because") or ""
     session.say(f"{promotion['environment']}: {promotion['state']}{f' ({why})' if why else ''}")
+    tell_how_to_retry(session, promotion)
     if promotion.get("url"):
         session.say(str(promotion["url"]))

@@ -27,6 +27,8 @@ def render_run(session: Session, run: Document) -> None:
         _render_promotion(session, promotion)
     problem = f": {run['problem']}" if run.get("problem") else ""
     session.say(f"run {run['id']} of {short(run['revision'])}: {run['state']}{problem}")
+    if not run["promotions"]:
+        tell_how_to_retry(session, run)
     if run.get("url"):
         session.say(str(run["url"]))
     if run.get("note"):
@@ -68,6 +70,13 @@ def _render_promotion(session: Session, promotion: Document) -> None:
         render_waiting(session, whole)
     else:
         session.say(f"{promotion['environment']}: {promotion['state']}")
+        tell_how_to_retry(session, promotion)
+
+
+def tell_how_to_retry(session: Session, document: Document) -> None:
+    """What to type once the cause of an Errored run or promotion is gone."""
+    if document["state"] == "Errored":
+        session.say(f"  once its cause is gone: shipline retry {document['id']}")
 
 
 def render_waiting(session: Session, promotion: Document) -> None:

@@ -384,6 +384,18 @@ def test_following_a_run_tells_what_its_promotions_say_while_they_are_worked_on(
     ]
 
 
+def test_what_is_errored_says_how_to_go_on(api: ControlApi, shipline: Shipline) -> None:
+    stands = [{"id": PROMOTION, "environment": "dev", "state": "Errored", "because": "port 80 is taken"}]
+    _run_turns(api, documents.run("Errored", promotions=stands))
+    assert f"  once its cause is gone: shipline retry {PROMOTION}" in shipline("run").out.splitlines()
+    _run_turns(api, documents.run("Errored"))
+    assert f"  once its cause is gone: shipline retry {RUN}" in shipline("run").out.splitlines()
+    api.answers["POST /projects/shop/promotions"] = [documents.promotion("Errored")]
+    api.answers[f"GET /promotions/{PROMOTION}"] = [documents.promotion("Errored")]
+    ended = shipline("promote", "main", "--to", "staging")
+    assert f"  once its cause is gone: shipline retry {PROMOTION}" in ended.out.splitlines()
+
+
 def test_no_follow_returns_at_once(api: ControlApi, shipline: Shipline) -> None:
     _run_turns(api, documents.run("Queued", finished=False))
     ended = shipline("run", "--no-follow", "--json")

@@ -25,7 +25,7 @@ from delivery.adapters.local.state import EnvironmentState, ProcessRecord
 from delivery.adapters.local.wanted import is_router
 from delivery.adapters.processes import ProcessIdentity
 from delivery.config import BeforeRollout
-from delivery.errors import ConfigurationError, PermanentError, StaleFenceError
+from delivery.errors import ConfigurationError, StaleFenceError, TransientError
 from delivery.rollout import Candidate, Handle, HealthState, Instance, Observed, Target
 from tests.servers.hammer import hammering
 from tests.servers.local_lab import CLIENT, LocalLab, ask, begin, candidate_of, follow, local_lab, roll_out
@@ -268,7 +268,7 @@ def test_a_port_that_somebody_has_is_said_by_name(place: LocalLab) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         problem = rf"port {port} of web is taken by .*\(process {os.getpid()}\)"
-        with pytest.raises(PermanentError, match=problem):
+        with pytest.raises(TransientError, match=problem):
             start(place, place.candidate("one", port=port), 1)
     assert observed(place).instances == ()
     seen = whole_rollout(place, place.candidate("one", port=port), 1)
@@ -280,7 +280,7 @@ def test_an_environment_that_has_the_port_is_said_by_name(place: LocalLab) -> No
     port = int(seen.addresses["web"].rpartition(":")[2])
     other = LocalLab(place.home, Target("shop", "production"))
     problem = f"port {port} of web is taken by environment {place.target.environment} of project shop"
-    with pytest.raises(PermanentError, match=problem):
+    with pytest.raises(TransientError, match=problem):
         start(other, place.candidate("one", port=port), 1)
     twice = candidate_of(place.workload("one", "web", port=port + 1), place.workload("one", "api", port=port + 1))
     with pytest.raises(ConfigurationError, match="web and api both want port"):

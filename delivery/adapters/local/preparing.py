@@ -16,7 +16,7 @@ from delivery.adapters.local.state import Desired, EnvironmentState, Side, local
 from delivery.adapters.local.wanted import is_router, router_port
 from delivery.adapters.process_runner import ProcessRunner
 from delivery.artifact import Digest
-from delivery.errors import ConfigurationError, PermanentError
+from delivery.errors import ConfigurationError, PermanentError, TransientError
 from delivery.home import Home
 from delivery.masking import Mask
 from delivery.ports import ArtifactStore
@@ -50,7 +50,7 @@ def remove_unused(folder: Path, desired: Desired) -> Desired:
 def choose_ports(home: Home, state: EnvironmentState, desired: Desired, plan: RolloutPlan) -> dict[str, int]:
     """The router's port of every service: the declared one, else the remembered one, else a free one.
 
-    PermanentError when somebody else has it.
+    TransientError when somebody else has it: once it is free, the same rollout goes on.
     """
     ours = {router_port(one.id) for one in state.observation().processes if is_router(one.id) and one.pid}
     chosen: dict[str, int] = {}
@@ -73,13 +73,13 @@ def _check_port(target: Target, service: str, port: int, chosen: dict[str, int])
         )
 
 
-def _taken(home: Home, target: Target, service: str, port: int) -> PermanentError:
+def _taken(home: Home, target: Target, service: str, port: int) -> TransientError:
     others = (other for other in local_targets(home) if other != target)
     other = next((one for one in others if port in _ports_of(home, one)), None)
     owner = f"environment {other.environment} of project {other.project}" if other else owner_of(port)
-    return PermanentError(
+    return TransientError(
         f"rolling out {target.project} to {target.environment}: port {port} of {service} is taken by {owner}",
-        hint="free the port, or give the service another one in shipline.yaml",
+        hint="free the port and then shipline retry, or give the service another one in shipline.yaml",
     )
 
 
