@@ -9,6 +9,7 @@ from delivery.actor import Actor
 from delivery.artifact import Digest
 from delivery.connections import Connections
 from delivery.errors import ConfigurationError, NotFoundError
+from delivery.gate import short
 from delivery.promoting.candidates import release_of
 from delivery.promoting.judging import live_services
 from delivery.promoting.requesting import Wanted, last_good, request_promotion, rollback_to
@@ -85,6 +86,8 @@ def promote(
 ) -> Promotion:
     """Ask for a release in an environment, with the configuration of its own revision."""
     row = find_release(connections, project, what)
+    if kind is Kind.REDEPLOY:
+        _require_running(connections, project, environment, str(row["digest"]))
     wanted = Wanted(
         project=project,
         environment=environment,
@@ -96,6 +99,16 @@ def promote(
         kind=kind,
     )
     return request_promotion(connections, wanted)
+
+
+def _require_running(connections: Connections, project: str, environment: str, release: str) -> None:
+    """ConfigurationError when an environment runs another release than the one that is to be applied again."""
+    running = _current(connections, project, environment, "applying again what runs in").release
+    if running != release:
+        raise ConfigurationError(
+            f"applying again what runs in {environment}: that is release {short(running)}, not {short(release)}",
+            hint=f"shipline promote {short(running)} --to {environment} --redeploy, or promote it without --redeploy",
+        )
 
 
 def roll_back(
@@ -112,17 +125,17 @@ def roll_back(
     asked = read_promotions(connections, project=project, request=request)
     if asked:
         return asked[0]
-    current = _current(connections, project, environment)
+    current = _current(connections, project, environment, "rolling back")
     target = _target(connections, project, environment, current, to)
     if service:
         return request_promotion(connections, _one_service(connections, current, target, service, actor, request))
     return request_promotion(connections, rollback_to(connections, target, current, actor, request))
 
 
-def _current(connections: Connections, project: str, environment: str) -> Promotion:
+def _current(connections: Connections, project: str, environment: str, doing: str) -> Promotion:
     live = live_services(connections, project, environment)
     if not live:
-        raise NotFoundError(f"rolling back {environment}: nothing runs there", hint="shipline status")
+        raise NotFoundError(f"{doing} {environment}: nothing runs there", hint="shipline status")
     newest = max(live.values(), key=lambda row: str(row["live_from"]))
     return read_promotions(connections, id=newest["promotion"])[0]
 

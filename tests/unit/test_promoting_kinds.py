@@ -9,9 +9,12 @@ import pytest
 from delivery.dora import measure
 from delivery.dora_question import Question, Window
 from delivery.dora_rows import read_history
+from delivery.errors import ConfigurationError, NotFoundError
+from delivery.gate import short
 from delivery.promoting.judging import judge
-from delivery.promotion import Kind, Phase
-from tests.fakes.shop import ALONE, CONFIGURATION, Shop
+from delivery.promotion import Kind, Phase, Promotion
+from shipline.control.promoting import promote
+from tests.fakes.shop import ADA, ALONE, CONFIGURATION, PROJECT, Shop
 
 GATED = CONFIGURATION.replace("{tier: development, smoke: front,", "{tier: development, approvals: {count: 1},")
 NEWER = "what runs is newer; use rollback to go back"
@@ -126,3 +129,20 @@ def test_a_redeploy_goes_nowhere_else(shop: Shop) -> None:
     before = len(shop.promotions(environment="staging"))
     shop.deliver(version, kind=Kind.REDEPLOY, request="again")
     assert len(shop.promotions(environment="staging")) == before
+
+
+def test_only_what_runs_can_be_applied_again(shop: Shop) -> None:
+    first, second = shop.version("1"), shop.version("2")
+
+    def again(what: str) -> Promotion:
+        return promote(shop.connections, PROJECT, what, "dev", ADA, request=what, replace_=False, kind=Kind.REDEPLOY)
+
+    with pytest.raises(NotFoundError, match="applying again what runs in dev: nothing runs there"):
+        again(first.release)
+    shop.deliver(second)
+    with pytest.raises(ConfigurationError) as refused:
+        again(first.release)
+    runs, other = short(second.release), short(first.release)
+    assert refused.value.message == f"applying again what runs in dev: that is release {runs}, not {other}"
+    assert refused.value.hint.startswith(f"shipline promote {runs} --to dev --redeploy")
+    assert again(second.release).kind is Kind.REDEPLOY
