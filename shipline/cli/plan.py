@@ -67,6 +67,8 @@ def _render(plan: Document) -> None:
         table(("DEPLOYS TO", "WAITS FOR"), deploys)
     else:
         print("nothing is deployed")  # noqa: T201
+    for note in plan.get("notes") or ():
+        print(note)  # noqa: T201
 
 
 _SHOWN_CHANGES = 20

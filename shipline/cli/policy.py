@@ -26,7 +26,14 @@ def accept(
     Example: shipline policy accept staging
     """
     answer = session.api.post(session.path("policy", "accept"), {"environment": environment} if environment else {})
-    session.show(answer, lambda one: _render(session, one))
+    session.show(answer, lambda one: _render_accepted(session, one))
+
+
+def _render_accepted(session: Session, found: Document) -> None:
+    _render(session, found)
+    for one in found.get("refused") or ():
+        was = f"{one['environment']}: promotion {one['id']} waits under the policy before and is refused by this one"
+        session.say(f"{was}; request it again with: {one['again']}")
 
 
 def _render(session: Session, found: Document) -> None:

@@ -62,8 +62,11 @@ def run(  # noqa: PLR0913  # a command's parameters are its options
         "sandbox": sandbox,
         "request": request or uuid.uuid4().hex,
     } | ({} if fail_fast is None else {"fail_fast": fail_fast})
-    started = session.api.post(session.path("runs"), body)["id"]
+    asked = session.api.post(session.path("runs"), body)
+    started = asked["id"]
     session.say(f"run {started}")
+    for note in asked.get("notes") or ():
+        session.say(note)
     if not follow:
         session.show(session.api.get(segments("runs", started)), lambda _: None)
         return

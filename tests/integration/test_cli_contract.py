@@ -396,6 +396,28 @@ def test_what_is_errored_says_how_to_go_on(api: ControlApi, shipline: Shipline) 
     assert f"  once its cause is gone: shipline retry {PROMOTION}" in ended.out.splitlines()
 
 
+def test_a_plan_and_a_run_say_what_is_no_part_of_them(api: ControlApi, shipline: Shipline) -> None:
+    notes = [
+        "uncommitted changes are not part of it; --dirty takes the work tree as it is",
+        "policy of staging: proposed",
+    ]
+    api.answers["GET /projects/shop/plan"] = [{**documents.PLAN, "notes": notes}]
+    assert shipline("plan").out.splitlines()[-2:] == notes
+    _run_turns(api, documents.run("Completed"))
+    api.answers["POST /projects/shop/runs"] = [{"id": RUN, "notes": notes}]
+    assert shipline("run").out.splitlines()[:3] == [f"run {RUN}", *notes]
+
+
+def test_accepting_a_policy_says_what_it_refuses(api: ControlApi, shipline: Shipline) -> None:
+    again = "shipline promote 4f3a --to staging"
+    refused = [{"id": PROMOTION, "environment": "staging", "again": again}]
+    api.answers["POST /projects/shop/policy/accept"] = [{**documents.POLICY, "refused": refused}]
+    assert shipline("policy", "accept").out.splitlines()[-1] == (
+        f"staging: promotion {PROMOTION} waits under the policy before and is refused by this one; "
+        f"request it again with: {again}"
+    )
+
+
 def test_no_follow_returns_at_once(api: ControlApi, shipline: Shipline) -> None:
     _run_turns(api, documents.run("Queued", finished=False))
     ended = shipline("run", "--no-follow", "--json")

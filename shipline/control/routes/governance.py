@@ -14,6 +14,7 @@ from delivery.promoting.candidates import configuration_at
 from delivery.secret import SecretScope
 from shipline.control.access import Acting, Caller, Ports, Project
 from shipline.control.library_notes import note_of_configuration
+from shipline.control.notes import refused_by_acceptance
 from shipline.control.planning import Asked, find_revision
 
 router = APIRouter(tags=["governance"])
@@ -57,7 +58,8 @@ def accept_policy(body: Acceptance, acting: Acting, project: Project, caller: Ca
     accept(ports, project, wanted, caller)
     environments = [one.environment for one in policies_in_force(ports, project)]
     acting.flow_runs.ensure_deployments(project, environments)
-    return _document(ports, project, proposal)
+    refused = refused_by_acceptance(ports, project, wanted)
+    return {**_document(ports, project, proposal), "refused": [*refused]}
 
 
 @router.get("/projects/{project}/secrets")

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from delivery.plan import plan_document
 from shipline.control.access import Caller, Ports, Project
+from shipline.control.notes import notes_of
 from shipline.control.planning import Asked, plan
 from shipline.control.projects import project_document, register
 
@@ -49,7 +50,8 @@ def show_plan(  # query parameters
 ) -> dict[str, JsonValue]:
     """What a run would do, and why."""
     asked = Asked(revision, base, dirty, _names(only), _names(force))
-    return plan_document(plan(ports, project, asked))
+    planned = plan(ports, project, asked)
+    return {**plan_document(planned), "notes": notes_of(ports, project, asked, planned.revision.commit)}
 
 
 def _names(text: str) -> list[str]:

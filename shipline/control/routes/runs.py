@@ -10,6 +10,7 @@ from delivery.run import RunState
 from delivery.running.work import read_run
 from shipline.control.access import Acting, Caller, Ports, Project
 from shipline.control.answers import require
+from shipline.control.notes import notes_of
 from shipline.control.planning import Asked
 from shipline.control.queueing import queue_run
 from shipline.control.requesting import request_run, start_run
@@ -48,11 +49,13 @@ class Reason(BaseModel):
 
 
 @router.post("/projects/{project}/runs", status_code=201)
-def post_run(body: RunRequest, acting: Acting, project: Project, caller: Caller) -> dict[str, str]:
+def post_run(body: RunRequest, acting: Acting, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """Ask for a revision to be verified, built and promoted as far as it may go without a person."""
     asked = Asked(**body.model_dump(exclude={"plan_later"}))
-    start = request_run if body.plan_later else start_run
-    return {"id": start(acting, project, asked, caller).id}
+    if body.plan_later:
+        return {"id": request_run(acting, project, asked, caller).id}
+    run = start_run(acting, project, asked, caller)
+    return {"id": run.id, "notes": notes_of(acting.ports, project, asked, run.revision)}
 
 
 @router.get("/runs/{run}")
