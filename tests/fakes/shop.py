@@ -40,6 +40,7 @@ from tests.fakes.deployer import InMemoryDeployer
 from tests.fakes.smoker import TableSmoker
 
 PROJECT = "shop"
+REGISTERED = {"slug": PROJECT, "source": "memory", "default_branch": "main"}
 ADA = Actor("person", "ada", "api-token")
 BOB = Actor("person", "bob", "api-token")
 
@@ -105,7 +106,7 @@ class Shop:
         self.connections = self.connect()
         self.installation.ledger.append(
             PROJECT,
-            [self._fact("project.registered", {"slug": PROJECT, "source": "memory", "default_branch": "main"})],
+            [self._fact("project.registered", {**REGISTERED, "location": str(self.folder / "tree")})],
         )
 
     def connect(self, fuse: Fuse | None = None) -> Connections:

@@ -33,6 +33,17 @@ def test_the_other_variant_stands_beside_what_was_asked_for(api: Door) -> None:
     assert seed_a["beside"] == {"variant": "default", "metrics": default["metrics"]}
 
 
+def test_an_environment_that_is_none_is_an_error_and_no_empty_answer(api: Door) -> None:
+    asked = [
+        api.ask("GET", f"/projects/{PROJECT}/dora", params={"environment": "nowhere"}),
+        api.ask("GET", f"/projects/{PROJECT}/history", params={"environment": "nowhere"}),
+        api.ask("PUT", f"/projects/{PROJECT}/secrets/KEY", json={"value": "x", "environment": "nowhere"}),
+    ]
+    told = {(one.status_code, one.json()["error"]["message"], one.json()["error"]["hint"]) for one in asked}
+    assert told == {(404, "no environment 'nowhere'", "environments: production")}
+    assert api.ask("GET", f"/projects/{PROJECT}/history", params={"environment": "production"}).status_code == 200
+
+
 def test_the_commits_of_every_ignored_author_have_no_lead_time(api: Door) -> None:
     counted = [
         measured(api, ignore_author=authors)["metrics"]["change_lead_time"]["n"]

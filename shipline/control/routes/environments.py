@@ -10,13 +10,13 @@ from delivery.connections import Connections
 from delivery.errors import NotFoundError
 from delivery.gate import Verdict
 from delivery.ledger import Draft
-from delivery.promoting.accepting import policies_in_force
 from delivery.promoting.judging import judge
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import Phase
 from shipline.control.access import Acting, Caller, Ports, Project
 from shipline.control.answers import require
 from shipline.control.environment_documents import hold_document, incident_document, status_documents
+from shipline.control.known_environments import require_environment, require_ever_known
 from shipline.control.library_notes import note_of_project
 from shipline.control.promotion_documents import approval_document, history_documents
 from shipline.control.queue_documents import queue_document
@@ -44,7 +44,7 @@ class Closing(BaseModel):
 def status(request: Request, ports: Ports, project: Project, environment: str | None = None) -> dict[str, JsonValue]:
     """What runs where, since when, how it is, what waits and why."""
     if environment is not None:
-        _require_environment(ports, project, environment)
+        require_environment(ports, project, environment)
     health: dict[str, Any] = request.app.state.health()
     memory = sum(one.get("memory_bytes") or 0 for one in health["components"])
     return {
@@ -59,7 +59,7 @@ def status(request: Request, ports: Ports, project: Project, environment: str | 
 @router.put("/projects/{project}/environments/{environment}/hold")
 def hold(environment: str, body: Hold, ports: Ports, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """No automation moves this environment from now on."""
-    _require_environment(ports, project, environment)
+    require_environment(ports, project, environment)
     _tell(
         ports,
         project,
@@ -71,7 +71,7 @@ def hold(environment: str, body: Hold, ports: Ports, project: Project, caller: C
 @router.delete("/projects/{project}/environments/{environment}/hold")
 def unhold(environment: str, ports: Ports, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """Automation may move it again."""
-    _require_environment(ports, project, environment)
+    require_environment(ports, project, environment)
     _tell(ports, project, Draft("environment.released", {"environment": environment}, caller, ports.clock.now()))
     return {"environment": environment, "hold": None}
 
@@ -94,6 +94,8 @@ def history(
 ) -> list[dict[str, JsonValue]]:
     """The ledger's promotions, newest first and so many at most; a time without a zone is UTC."""
     equal = {"environment": environment} if environment else {}
+    if environment:
+        require_ever_known(ports, project, environment)
     found = read_promotions(ports, order="-sequence", limit=limit, project=project, **equal)
     begin = since.replace(tzinfo=since.tzinfo or UTC) if since else None
     return history_documents(ports, project, [one for one in found if begin is None or one.requested_at >= begin])
@@ -120,9 +122,3 @@ def close_incident(incident: str, body: Closing, ports: Ports, caller: Caller) -
 
 def _tell(ports: Connections, project: str, draft: Draft) -> None:
     ports.ledger.append(project, [draft])
-
-
-def _require_environment(ports: Connections, project: str, environment: str) -> None:
-    known = [one.environment for one in policies_in_force(ports, project)]
-    if environment not in known:
-        raise NotFoundError(f"no environment '{environment}'", hint=f"environments: {', '.join(known) or 'none yet'}")

@@ -13,6 +13,7 @@ from delivery.promoting.accepting import accept, pending, policies_in_force
 from delivery.promoting.candidates import configuration_at
 from delivery.secret import SecretScope
 from shipline.control.access import Acting, Caller, Ports, Project
+from shipline.control.known_environments import require_proposed
 from shipline.control.library_notes import note_of_configuration
 from shipline.control.notes import refused_by_acceptance
 from shipline.control.planning import Asked, find_revision
@@ -71,6 +72,8 @@ def list_secrets(ports: Ports, project: Project) -> list[JsonValue]:
 @router.put("/projects/{project}/secrets/{name}")
 def set_secret(name: str, body: Secret, ports: Ports, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """Set or replace a secret."""
+    if body.environment:
+        require_proposed(ports, project, body.environment)
     ports.secrets.put(name, body.value, project, body.environment, caller.subject, body.expires_at)
     return {"name": name, "scope": str(SecretScope(project, body.environment))}
 

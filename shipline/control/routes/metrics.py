@@ -9,6 +9,7 @@ from delivery.dora import beside, measure
 from delivery.dora_question import parse_question
 from delivery.dora_rows import read_history
 from shipline.control.access import Ports, Project
+from shipline.control.known_environments import require_ever_known
 
 router = APIRouter(tags=["metrics"])
 
@@ -34,6 +35,8 @@ def dora(  # noqa: PLR0913, PLR0917  # query parameters
         "edition": edition,
         "variant": variant,
     }
+    if environment:
+        require_ever_known(ports, project, environment)
     now = ports.clock.now()
     rows = (ports.ledger.rows(table, project=project) for table in ("deployments", "commits", "incidents"))
     question, history = parse_question(asked, now, ignore_author or ()), read_history(*rows)
