@@ -247,7 +247,7 @@ class Configuration(Section):
 
     version: Literal[1]
     project: Name | None = None
-    """The slug; otherwise the last part of the source's address."""
+    """The slug, if it is free when a work tree is registered; otherwise the last part of the source's address."""
     default_branch: str = "main"
     pipeline_paths: list[Glob] = ["shipline.yaml"]
     """A change of these reaches everything."""

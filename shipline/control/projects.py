@@ -1,16 +1,20 @@
 """Projects: registering a source once, and keeping its mirror current."""
 
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from delivery.actor import Actor
-from delivery.adapters.git import SourceMirror, identify, is_url, require_history
+from delivery.adapters.git import GitRepository, SourceMirror, head, identify, is_url, require_history
 from delivery.config import Name
+from delivery.config_reading import read_configuration
 from delivery.connections import Connections
-from delivery.errors import ConfigurationError
+from delivery.errors import ConfigurationError, DeliveryError
 from delivery.ledger import Draft
+from delivery.promoting.candidates import CONFIGURATION_FILE
+from delivery.source import SourceIdentity
 
 _NAME: TypeAdapter[str] = TypeAdapter(Name)
 _SHOWN = 60
@@ -28,7 +32,7 @@ def register(connections: Connections, location: str, slug: str | None, actor: A
     if not is_url(location):
         require_history(location)
     known = connections.ledger.rows("projects", source=identity.source)
-    name = str(known[0]["slug"]) if known else _free_slug(connections, slug or identity.slug)
+    name = str(known[0]["slug"]) if known else _free_slug(connections, slug or _declared(identity) or identity.slug)
     if slug and slug != name:
         raise ConfigurationError(f"registering {location}: its source is already project '{name}'")
     if not known or known[0]["location"] != identity.location:
@@ -41,6 +45,17 @@ def register(connections: Connections, location: str, slug: str | None, actor: A
         draft = Draft("project.registered", body, actor, connections.clock.now())
         connections.ledger.append(name, [draft])
     return project_document(connections.ledger.rows("projects", slug=name)[0])
+
+
+def _declared(identity: SourceIdentity) -> str | None:
+    """The name that `shipline.yaml` gives where a work tree stands; None when it gives none, or cannot be read."""
+    if is_url(identity.location):
+        return None
+    with suppress(DeliveryError):
+        tree = GitRepository(Path(identity.location), personal=True)
+        content = tree.read(head(identity.location).commit, CONFIGURATION_FILE)
+        return read_configuration(content).project if content else None
+    return None
 
 
 def project_document(row: dict[str, JsonValue]) -> dict[str, JsonValue]:

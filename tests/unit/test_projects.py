@@ -7,7 +7,7 @@ from delivery.errors import ConfigurationError
 from delivery.home import Home
 from shipline.control.projects import register
 from tests.fakes.connections import Installation
-from tests.repositories import make_repository
+from tests.repositories import Made, make_repository
 
 NAMES = ["", "..", "../../pwn", "a/b", "x y", "Shop", "-shop", "shop-", "shop\n", "a" * 300]
 
@@ -37,3 +37,14 @@ def test_slugs_of_equal_long_names_stay_names(tmp_path: Path) -> None:
     trees = [make_repository(tmp_path / place, name="a" * 60).folder for place in ("one", "two")]
     slugs = [register(connections, str(tree), None, SHIPLINE)["slug"] for tree in trees]
     assert slugs == ["a" * 40, "a" * 38 + "-2"]
+
+
+def test_a_project_has_the_name_that_its_configuration_gives_and_keeps_it(tmp_path: Path) -> None:
+    connections = Installation(Home(tmp_path / "home")).connect()
+    named = Made({"shipline.yaml": "version: 1\nproject: small\n"})
+    tree, other = (make_repository(tmp_path / place, [named], name="hello") for place in ("one", "two"))
+    assert register(connections, str(tree.folder), None, SHIPLINE)["slug"] == "small"
+    assert register(connections, str(other.folder), None, SHIPLINE)["slug"] == "small-2"  # it is taken
+    assert register(connections, str(tree.folder), None, SHIPLINE)["slug"] == "small"
+    broken = make_repository(tmp_path / "three", [Made({"shipline.yaml": "version: [\n"})], name="hello")
+    assert register(connections, str(broken.folder), None, SHIPLINE)["slug"] == "hello"
