@@ -1,6 +1,6 @@
 """Many runs requested at once: when all are listed, how many are done a second, and what memory they leave behind.
 
-None may be lost or doubled. `python -m bench.burst [RUNS]` makes a home and a repository with a commit for each run, and removes them.
+None may be lost or doubled. `python -m bench.burst [RUNS]` makes a home and a repository of its own, and removes them.
 """
 
 import subprocess
