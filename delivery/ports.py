@@ -404,6 +404,10 @@ class Operations(Protocol):
         """Insert or replace a document (tables: `runs`, `steps`, `projects`, `plans`, `durations`)."""
         ...
 
+    def save_all(self, table: str, project: str, documents: Mapping[str, Row]) -> None:
+        """As `save`, for many keys at once: all or none."""
+        ...
+
     def load(self, table: str, key: str) -> dict[str, JsonValue] | None:
         """The document, or None."""
         ...

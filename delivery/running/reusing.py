@@ -7,7 +7,7 @@ from delivery.leases import kept
 from delivery.plan import Action, Plan
 from delivery.run import BuiltService, Run, RunState
 from delivery.running.releasing import finish, make_release, record, request_first
-from delivery.running.steps import tell, verdict, without_running
+from delivery.running.steps import tell_all, verdict, without_running
 from delivery.running.work import LEASE, RunWork, take_run
 from delivery.step_execution import reuse_step
 
@@ -46,7 +46,8 @@ def _reused(work: RunWork) -> bool:
         result = result or reuse_step(planned, ports.store, ports.step_cache, log, shares=work.plan.shares)
         if result is None:
             return False
-        work.results[planned.id] = tell(work, planned, result)
+        work.results[planned.id] = result
+    tell_all(work)
     if work.run.partial:
         return True
     known = [BuiltService(one.name, one.artifact, reused=True) for one in work.plan.services if one.artifact]

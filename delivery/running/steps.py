@@ -148,13 +148,26 @@ def secret_for(work: RunWork, purpose: str) -> Callable[[str], str]:
 
 def tell(work: RunWork, planned: PlannedStep, result: StepResult, *, running: bool = False) -> StepResult:
     """Keep how the step stands where the API reads it."""
-    document = step_document(result)
     place = next((place for place, one in enumerate(work.plan.steps) if one.id == planned.id), 0)
-    more: dict[str, JsonValue] = {"run": work.run.id, "place": place, "id": planned.id, "key": planned.key}
+    document = _told(work, planned, result, place)
     if running:
-        more |= {"state": "Running", "expected_seconds": work.expected.get(planned.id)}
-    work.connections.operations.save("steps", f"{work.run.id}/{planned.id}", work.run.project, {**document, **more})
+        document |= {"state": "Running", "expected_seconds": work.expected.get(planned.id)}
+    work.connections.operations.save("steps", f"{work.run.id}/{planned.id}", work.run.project, document)
     return result
+
+
+def tell_all(work: RunWork) -> None:
+    """Keep how every step stands that has a result, at once."""
+    documents = {
+        f"{work.run.id}/{planned.id}": _told(work, planned, work.results[planned.id], place)
+        for place, planned in enumerate(work.plan.steps)
+        if planned.id in work.results
+    }
+    work.connections.operations.save_all("steps", work.run.project, documents)
+
+
+def _told(work: RunWork, planned: PlannedStep, result: StepResult, place: int) -> dict[str, JsonValue]:
+    return {**step_document(result), "run": work.run.id, "place": place, "id": planned.id, "key": planned.key}
 
 
 def step_document(result: StepResult) -> dict[str, JsonValue]:

@@ -8,7 +8,7 @@ import pytest
 from pydantic import JsonValue
 
 from delivery.adapters.postgresql.operations import PostgresqlOperations
-from delivery.ports import Claim, Lease, Operations
+from delivery.ports import Claim, Lease, Operations, Row
 from tests.fakes.operations import InMemoryOperations
 from tests.servers.postgresql import Database
 
@@ -283,3 +283,12 @@ def test_a_lease_that_is_held_is_not_forgotten(operations: Operations) -> None:
     operations.forget("run-1")
 
     assert operations.renew(held, LONG)
+
+
+def test_many_documents_are_saved_at_once_new_ones_and_known_ones(operations: Operations) -> None:
+    operations.save("steps", "run/unit", "shop", {"state": "Running"})
+    told: dict[str, Row] = {"run/lint": {"state": "Cached"}, "run/unit": {"state": "Completed"}}
+    operations.save_all("steps", "shop", told)
+    assert {key: operations.load("steps", key) for key in told} == told
+    operations.save_all("steps", "shop", {})
+    assert [one["state"] for one in operations.find("steps", project="shop")] == ["Cached", "Completed"]

@@ -1,7 +1,7 @@
 """Leases and operations documents in memory, on a clock that a test may turn."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import RLock
@@ -78,6 +78,11 @@ class InMemoryOperations:
     def save(self, table: str, key: str, project: str, document: Row) -> None:
         with self._lock:
             self._documents[table, key] = (project, json.dumps(dict(document)))
+
+    def save_all(self, table: str, project: str, documents: Mapping[str, Row]) -> None:
+        with self._lock:
+            for key, document in documents.items():
+                self.save(table, key, project, document)
 
     def load(self, table: str, key: str) -> dict[str, JsonValue] | None:
         with self._lock:

@@ -1,5 +1,6 @@
 """Leases and operations documents in PostgreSQL; the only clock is the database's."""
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
@@ -67,12 +68,24 @@ class PostgresqlOperations:
             return [Lease(row.name, row.holder, row.fence, row.until) for row in connection.execute(query)]
 
     def save(self, table: str, key: str, project: str, document: Row) -> None:
-        text = cast(literal(storable(document), Text), JSONB)
-        new = insert(schema.documents).values(table_name=table, key=key, project=project, document=text)
-        saved = new.on_conflict_do_update(
-            index_elements=["table_name", "key"], set_={"project": project, "document": text}
-        )
-        with connected(self._engine, f"saving {key} in {table}") as connection:
+        self.save_all(table, project, {key: document})
+
+    def save_all(self, table: str, project: str, documents: Mapping[str, Row]) -> None:
+        if not documents:
+            return
+        rows = [
+            {
+                "table_name": table,
+                "key": key,
+                "project": project,
+                "document": cast(literal(storable(document), Text), JSONB),
+            }
+            for key, document in documents.items()
+        ]
+        new = insert(schema.documents).values(rows)
+        given = {"project": new.excluded.project, "document": new.excluded.document}
+        saved = new.on_conflict_do_update(index_elements=["table_name", "key"], set_=given)
+        with connected(self._engine, f"saving {next(iter(documents))} in {table}") as connection:
             connection.execute(saved)
 
     def load(self, table: str, key: str) -> dict[str, JsonValue] | None:
