@@ -7,9 +7,12 @@ import runpy
 import sys
 from pathlib import Path
 
+from delivery.adapters.step_supervisors import SUPERVISORS
+
 
 def become(order: str) -> None:
     """Be that program, in a forked process. It does not return before the program ends."""
+    SUPERVISORS.let_go()
     asked = json.loads(order)
     os.chdir(asked["folder"])
     _write_to(Path(asked["log"]))

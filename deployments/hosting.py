@@ -67,7 +67,7 @@ class Host:
         self._tasks: set[asyncio.Task[None]] = set()
         self._woken = asyncio.Event()
         self._left_waiting = False
-        """Whether something was due that had no place, since the last look."""
+        """Whether something was due that had no place, or whose last process had not ended, since the last look."""
         self._stopping = False
 
     def use(self, warm: WarmProcesses) -> None:
@@ -144,10 +144,11 @@ class Host:
                 os.killpg(taken.process.pid, signal.SIGKILL)
 
     def _start(self, due: DueFlowRun) -> None:
-        if self._stopping or due.flow_run in self._taken or self._just_started(due):
+        if self._stopping or self._just_started(due):
             return
-        if not self._has_place(due):
-            self._left_waiting = True
+        before = self._taken.get(due.flow_run)
+        if before or not self._has_place(due):
+            self._left_waiting = self._left_waiting or before is None or before.due != due
             return
         self._started_at[due] = time.monotonic()
         self._remember(due.flow_run)

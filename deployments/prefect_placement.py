@@ -106,15 +106,24 @@ class PrefectPlacement:
 
     def wake(self, flow_run: str) -> bool:
         """Resume a suspended flow run with `decision: recheck`; False when it is not suspended or unknown."""
-        if self.state(flow_run) != "PAUSED":  # asked first, because the server answers 500 for what it does not know
+        found = self._read(flow_run)
+        if found is None or found["state_type"] != "PAUSED":  # the server answers 500 for what it does not know
             return False
         answer = self._rest.ask("POST", f"/flow_runs/{flow_run}/resume", {"run_input": {"decision": "recheck"}})
-        return bool(answer["status"] == "ACCEPT")  # the HTTP status says 200 for a rejection too
+        accepted = bool(answer["status"] == "ACCEPT")  # the HTTP status says 200 for a rejection too
+        if accepted:
+            state = answer["state"]
+            self._due(read_due({**found, "state": state, "state_id": state["id"], "state_type": state["type"]}))
+        return accepted
 
     def state(self, flow_run: str) -> str | None:
         """Prefect's state type (`RUNNING`, `PAUSED`, ...); None when unknown to Prefect."""
+        found = self._read(flow_run)
+        return None if found is None else str(found["state_type"])
+
+    def _read(self, flow_run: str) -> Mapping[str, Any] | None:
         with suppress(NotFoundError):
-            return str(self._rest.ask("GET", f"/flow_runs/{flow_run}")["state_type"])
+            return dict(self._rest.ask("GET", f"/flow_runs/{flow_run}"))
         return None
 
     def url(self, flow_run: str) -> str:

@@ -43,6 +43,12 @@ class Supervisors:
                 self._requests = self._started()
                 self._ask(lifeline, output, status)
 
+    def let_go(self) -> None:
+        """In a forked process that will never ask: whoever it was forked from waits for the last who could."""
+        if self._requests:
+            self._requests.close()
+            self._requests = None
+
     def _ask(self, *descriptors: int) -> None:
         if self._requests:
             socket.send_fds(self._requests, [b"!"], list(descriptors))

@@ -25,7 +25,7 @@ from tests.servers.prefect import RunningPrefect, running_worker
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
 _FLOWS = """
-import asyncio, os, time
+import asyncio, atexit, os, time
 from pathlib import Path
 from typing import Literal
 from prefect import flow
@@ -50,12 +50,18 @@ async def wait(run: str) -> None:
     await asyncio.to_thread(time.sleep, 600)
 
 @flow
+async def linger(run: str) -> None:
+    atexit.register(time.sleep, 1.0)
+    answer = await suspend_flow_run(wait_for_input=Answer, key="gate", timeout=600)
+    Path(run).write_text(answer.decision)
+
+@flow
 async def ask(run: str) -> None:
     answer = await suspend_flow_run(wait_for_input=Answer, key="gate", timeout=600)
     Path(run).write_text(answer.decision)
 """
-PROBE, COUNT, WAIT, ASK = (
-    PlacedFlow(name, f"probe_flows.{name}", ("run",)) for name in ("probe", "count", "wait", "ask")
+PROBE, COUNT, WAIT, ASK, LINGER = (
+    PlacedFlow(name, f"probe_flows.{name}", ("run",)) for name in ("probe", "count", "wait", "ask", "linger")
 )
 ABSENT = PlacedFlow("absent", "no_such_module.absent", ("run",))
 _PATIENCE_SECONDS = 120.0
@@ -71,7 +77,7 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def placement(prefect_server: RunningPrefect) -> Iterator[PrefectPlacement]:
     found = PrefectPlacement(
-        PrefectRest(f"{prefect_server.url}/api", prefect_server.auth), flows=(PROBE, COUNT, WAIT, ASK, ABSENT)
+        PrefectRest(f"{prefect_server.url}/api", prefect_server.auth), flows=(PROBE, COUNT, WAIT, ASK, LINGER, ABSENT)
     )
     yield found
     found.close()
@@ -130,6 +136,19 @@ def test_a_flow_run_that_cannot_be_loaded_crashes_and_is_not_tried_for_ever(
     assert became(placement, flow_run, "CRASHED")
     message = prefect_server.ask("GET", f"/flow_runs/{flow_run}").json()["state"]["message"]
     assert message == "loading no_such_module.absent: ModuleNotFoundError: No module named 'no_such_module'"
+
+
+@pytest.mark.usefixtures("worker")
+def test_a_flow_run_that_is_woken_before_its_process_has_ended_goes_on_soon(
+    placement: PrefectPlacement, tmp_path: Path
+) -> None:
+    placement.ensure_deployments("hasty", [])
+    mark = tmp_path / "mark"
+    flow_run = placement.start("linger", "hasty", {"run": str(mark)}, key=str(mark))
+    assert became(placement, flow_run, "PAUSED")
+    assert placement.wake(flow_run)
+    assert became(placement, flow_run, "COMPLETED")
+    assert mark.read_text() == "recheck"
 
 
 def test_no_flow_run_outlives_its_worker_and_prefect_is_told(
