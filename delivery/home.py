@@ -86,6 +86,10 @@ class Home:
         """Step cache records."""
         return self.root / "steps"
 
+    def tool_cache(self, project: str) -> Path:
+        """What a project's tools keep between steps, by their own rules; may be removed whenever no step runs."""
+        return self.root / "tool-caches" / _part(project)
+
     @property
     def secrets(self) -> Path:
         """Encrypted secrets, a file per project."""

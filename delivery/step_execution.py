@@ -94,7 +94,7 @@ class StepOrder:
     """A folder outside of the checkout for HOME, TMPDIR and tools; whoever made it removes it."""
     log: Path
     variables: Mapping[str, str]
-    """Environment variables from the run: SHIPLINE_PROJECT, SHIPLINE_REVISION, SHIPLINE_RUN."""
+    """Environment variables from the run: SHIPLINE_PROJECT, SHIPLINE_REVISION, SHIPLINE_TOOL_CACHE and more."""
     needs: Sequence[StepResult] = ()
     """Results whose outputs are laid into the checkout first."""
     origin: Row = field(default_factory=dict)

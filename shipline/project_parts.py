@@ -84,10 +84,17 @@ def _part(folder: Folder, language: Language) -> Part:
             return _node(folder)
 
 
+_GO_CACHES = (
+    "# Kept between runs: without them each step compiles the standard library anew.",
+    'export GOCACHE="${SHIPLINE_TOOL_CACHE:-$HOME/.cache}/go-build" GOFLAGS=-modcacherw',
+    'export GOMODCACHE="${SHIPLINE_TOOL_CACHE:-$HOME/.cache}/go-mod"',
+)
+
+
 def _go(folder: Folder) -> Part:
     steps = (
-        FoundStep("lint", folder.commands("go vet ./..."), tools=("go",)),
-        FoundStep("unit", folder.commands("go test ./..."), tools=("go",)),
+        FoundStep("lint", folder.commands(*_GO_CACHES, "go vet ./..."), tools=("go",)),
+        FoundStep("unit", folder.commands(*_GO_CACHES, "go test ./..."), tools=("go",)),
     )
     commands = [one for one in _programs(folder.here / "cmd") if (one / "main.go").is_file()]
     if commands:
@@ -112,7 +119,9 @@ def _go_shared(folder: Folder) -> list[str]:
 def _go_service(folder: Folder, name: str, package: str, paths: tuple[str, ...]) -> FoundService:
     service = free(name, folder.services, "go")
     output, target = folder.output(service)
-    build = folder.commands(f"CGO_ENABLED=0 go build -trimpath -buildvcs=false -o {target}/{service} {package}")
+    build = folder.commands(
+        *_GO_CACHES, f"CGO_ENABLED=0 go build -trimpath -buildvcs=false -o {target}/{service} {package}"
+    )
     return FoundService(service, paths, build, output, f"./{service}")
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -134,7 +135,15 @@ def variables(work: RunWork) -> dict[str, str]:
         "SHIPLINE_REVISION": work.run.revision,
         "SHIPLINE_RUN": work.run.id,
         "SHIPLINE_VERSION": work.plan.version,
+        "SHIPLINE_TOOL_CACHE": str(_tool_cache(work)),
     }
+
+
+def _tool_cache(work: RunWork) -> Path:
+    """No input of any step: what a tool finds there must change nothing but its speed."""
+    folder = work.connections.home.tool_cache(work.run.project)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    return folder
 
 
 def secret_for(work: RunWork, purpose: str) -> Callable[[str], str]:

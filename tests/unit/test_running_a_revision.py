@@ -179,6 +179,23 @@ def states(work: RunWork) -> dict[str, str]:
 # --- steps
 
 
+def test_steps_and_builds_of_every_run_have_the_projects_folder_for_what_tools_keep(workshop: Workshop) -> None:
+    seen: set[tuple[str, str]] = set()
+
+    def keep(spec: ProcessSpec) -> None:
+        folder = Path(spec.environment["SHIPLINE_TOOL_CACHE"])
+        seen.add((str(folder), (folder / "kept").read_text() if (folder / "kept").exists() else ""))
+        (folder / "kept").write_text("kept")
+        if output := spec.environment.get("SHIPLINE_OUTPUT"):
+            Path(output).mkdir(parents=True)
+
+    workshop.play("whole", Act(effect=keep))
+    workshop.play("make api", Act(effect=keep))
+    workshop.deliver(workshop.run(workshop.commit()))
+    place = str(workshop.connections.home.tool_cache(PROJECT))
+    assert seen == {(place, ""), (place, "kept")}
+
+
 def test_steps_run_in_the_order_of_the_plan_each_told_where_the_api_reads_it(workshop: Workshop) -> None:
     work = workshop.take(workshop.run(workshop.commit()))
     assert workshop.test(work) == (RunState.COMPLETED, "")
