@@ -101,9 +101,9 @@ def _decoded(content: bytes, name: str) -> str:
 
 def _not_a_mapping(document: Document) -> Fault:
     if document.value is None:
-        return Fault(Mark(1, 1), "the file is empty", "write a first one with `shipline init`")
+        return Fault(Mark(1, 1), "the file is empty", "move it away, then write a first one with `shipline init`")
     message = f"expected keys like 'version: 1' at the top, got {described(document.value)}"
-    return Fault(document.mark(()), message, "write a first one with `shipline init`")
+    return Fault(document.mark(()), message, "move it away, then write a first one with `shipline init`")
 
 
 def _semantic_findings(document: Document, value: dict[str, JsonValue], findings: list[Finding]) -> list[Finding]:

@@ -278,7 +278,7 @@ def _result(order: StepOrder, outcome: _Outcome, seconds: float, secrets: Iterab
 
 def _cause(error: DeliveryError | OSError) -> str:
     if isinstance(error, DeliveryError):
-        return error.message
+        return f"{error.message} ({error.hint})" if error.hint else error.message
     return f"executing the step: {(error.strerror or str(error)).lower()}"
 
 

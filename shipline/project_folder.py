@@ -10,6 +10,7 @@ Language = Literal["python", "go", "node"]
 NOT_OURS = frozenset(
     {"node_modules", "vendor", "venv", "env", "dist", "build", "target", "testdata", "site-packages", "artifact"}
 )
+_FOR_PEOPLE = (".md", ".rst")
 _LARGEST_FILE = 200_000
 _PLAIN_PATH = re.compile(r"[\w./+@ -]+")
 
@@ -85,8 +86,9 @@ class Folder:
         return [one.name for one in entries(self.here) if one.name not in left_out]
 
     def copied(self) -> str:
-        """All of that but the tests, as words of a shell."""
-        return " ".join(f'"{name}"' for name in self.own("tests", "test"))
+        """All of that but the tests and what only people read, as words of a shell."""
+        names = (name for name in self.own("tests", "test") if not name.endswith(_FOR_PEOPLE))
+        return " ".join(f'"{name}"' for name in names)
 
     def commands(self, *lines: str) -> str:
         """Shell lines run in the folder."""

@@ -27,6 +27,7 @@ class StepLog:
         self._sources: list[_Source] = []
         self.written = 0
         """Bytes in the file."""
+        self._in_a_line = False
 
     def source(self, prefix: str = "") -> Callable[[bytes], None]:
         """What takes one stream of output; with a prefix it is written by whole lines, each after the prefix."""
@@ -36,6 +37,8 @@ class StepLog:
 
     def note(self, text: str) -> None:
         self._finish()  # what a mask held back was said before
+        if self._in_a_line:
+            self._write(b"\n")
         self.source()(f"shipline: {text}\n".encode())
         self._finish()
 
@@ -55,6 +58,7 @@ class StepLog:
             self._file.write(content)
             self._file.flush()
             self.written += len(content)
+            self._in_a_line = not content.endswith(b"\n")
 
 
 class _Source:

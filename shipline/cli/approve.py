@@ -54,8 +54,14 @@ def _decide(session: Session, which: str, decision: Document) -> None:
     identity = which if _UUID.fullmatch(which) else _waiting(session, which)
     given = {name: value for name, value in decision.items() if value is not None}
     answer = session.api.post(segments("promotions", identity, "decision"), given)
-    words = f"{answer['id']}: {answer['decision']} by {answer['approver']}, now {answer['promotion_state']}"
-    session.show(answer, lambda _: session.say(words))
+    session.show(answer, lambda one: session.say(_decided(one)))
+
+
+def _decided(answer: Document) -> str:
+    """What is recorded; what comes of an approval is decided in a moment, by the gates."""
+    if answer["decision"] == "reject":
+        return f"{answer['id']}: rejected by {answer['approver']}, now {answer['promotion_state']}"
+    return f"{answer['id']}: approved by {answer['approver']}; follow it with: shipline logs {answer['id']} --follow"
 
 
 def _waiting(session: Session, which: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from shipline.cli.output import Document, duration
+from shipline.cli.output import Document, duration, for_terminal
 from shipline.cli.session import Session
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ class LiveFeed(Feed):
         """One line, above the steps that run."""
         from rich.text import Text
 
-        self._live.console.print(Text.from_ansi(text), soft_wrap=True)
+        self._live.console.print(Text.from_ansi(for_terminal(text)), soft_wrap=True)
 
     def show_steps(self, steps: list[Document]) -> None:
         """The steps that run now, how long already, and how much of what they took lately."""

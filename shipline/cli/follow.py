@@ -40,6 +40,12 @@ class Patience:
         return exit_code_of_state(document["state"]) if self.ends(document) else TIMED_OUT
 
 
+def tell_how_to_follow(document: Document, patience: Patience) -> None:
+    """What to type when time was up before it came to anything."""
+    if patience.exit_code(document) == TIMED_OUT:
+        complain(f"still {document['state']}; follow it with: shipline logs {document['id']} --follow")
+
+
 def follow_run(session: Session, run: str, patience: Patience) -> Document:
     """The run once it is done, a person is needed or the time is up."""
     with _going_on(run, "run"), feed(session) as told_to:

@@ -14,7 +14,8 @@ def incidents(session: Session) -> None:
 
     Example: shipline incidents --json
     """
-    session.show(session.api.get(session.path("incidents")), _render)
+    found = session.api.get(session.path("incidents"))
+    session.show(found, lambda ones: _render(ones) if ones else session.say("no incidents"))
 
 
 def close(

@@ -7,7 +7,7 @@ from typing import Annotated, Protocol
 import typer
 
 from shipline.cli.client import segments
-from shipline.cli.errors import ApiError
+from shipline.cli.errors import ApiError, complain
 from shipline.cli.follow import Log, patiently
 from shipline.cli.session import Session
 
@@ -35,12 +35,20 @@ def logs(
     Example: shipline logs 0198c1f2-7e0a-7bbb-8f00-2f6a5b1c9d3e --step unit@api --follow
     """
     kept: list[str] = []
-    tell = kept.append if session.as_json else session.say
+    told: list[bool] = []
+    write = kept.append if session.as_json else session.say
+
+    def tell(line: str) -> None:
+        told[:] = [True]
+        write(line)
+
     whole_run = step is None and _is_run(session, identity)
     look = _at_whole_run(session, identity, tell) if whole_run else _at_one(session, identity, step, tell)
     while follow and not look(last=False):
         time.sleep(_POLL_SECONDS)
     look(last=True)
+    if not told:
+        complain("nothing was printed so far")
     session.show({"id": identity, "step": step, "lines": kept}, lambda _: None)
 
 

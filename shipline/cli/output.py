@@ -2,12 +2,18 @@
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
 Document = dict[str, Any]
 _SHORT = 12
+
+_COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
+_PLAIN_AGAIN = "\x1b[0m"
+_ESCAPES = re.compile(r"(\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)?|\x1b.)")
+"""Sequences that begin with ESC: colours and cursors, titles and links, and the rest."""
 
 
 def emit(document: Any) -> None:  # noqa: ANN401  # any JSON value
@@ -37,6 +43,18 @@ def plain(value: object) -> str:
     """A value in a table; nothing for what is not known, and no control characters from outside."""
     text = "" if value is None else str(value)
     return "".join(character if character.isprintable() else " " for character in text)
+
+
+def for_terminal(text: str) -> str:
+    """What a step printed, with its colours, and without what else would change a terminal or hide text from it."""
+    kept = "".join(piece if _COLOUR.fullmatch(piece) else _harmless(piece) for piece in _ESCAPES.split(text))
+    return kept + _PLAIN_AGAIN if _COLOUR.search(kept) and not kept.endswith(_PLAIN_AGAIN) else kept
+
+
+def _harmless(text: str) -> str:
+    if _ESCAPES.fullmatch(text):
+        return ""
+    return "".join(one if one in "\t\n" or one.isprintable() else "\N{REPLACEMENT CHARACTER}" for one in text)
 
 
 def short(digest_or_commit: object) -> str:

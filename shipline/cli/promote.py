@@ -5,9 +5,10 @@ from typing import Annotated
 
 import typer
 
+from delivery.errors import NotFoundError
 from shipline.cli.client import segments
 from shipline.cli.errors import ApiError
-from shipline.cli.follow import Patience, follow_promotion
+from shipline.cli.follow import Patience, follow_promotion, tell_how_to_follow
 from shipline.cli.output import Document, joined, short, table
 from shipline.cli.run import Hotfix, Request, Timeout, Wait, tell_run
 from shipline.cli.run_summary import render_waiting, tell_how_to_retry
@@ -108,13 +109,19 @@ def _act(session: Session, identity: str, action: str, body: Document) -> tuple[
     except ApiError as error:
         if error.status != 404:  # noqa: PLR2004  # HTTP's Not Found
             raise
-    return session.api.post(segments("runs", identity, action), body), True
+    try:
+        return session.api.post(segments("runs", identity, action), body), True
+    except ApiError as error:
+        if error.status != 404:  # noqa: PLR2004  # HTTP's Not Found
+            raise
+        raise NotFoundError(f"no run or promotion '{identity}'", hint="shipline history lists promotions") from None
 
 
 def _tell_promotion(session: Session, asked: Document, patience: Patience) -> None:
     session.say(f"promotion {asked['id']} into {asked['environment']}")
     document = follow_promotion(session, asked["id"], patience)
     session.show(document, lambda one: _render(session, one))
+    tell_how_to_follow(document, patience)
     raise typer.Exit(patience.exit_code(document))
 
 

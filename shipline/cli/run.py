@@ -7,7 +7,7 @@ import typer
 
 from shipline.cli.before_start import check_before_start
 from shipline.cli.client import segments
-from shipline.cli.follow import Patience, follow_run
+from shipline.cli.follow import Patience, follow_run, tell_how_to_follow
 from shipline.cli.plan import Base, Dirty, Force, Only, Revision, names
 from shipline.cli.run_summary import render_run
 from shipline.cli.session import Session
@@ -77,4 +77,5 @@ def tell_run(session: Session, identity: str, patience: Patience) -> None:
     """Follow a run to where the waiting ends, show it and exit with its code."""
     document = follow_run(session, identity, patience)
     session.show(document, lambda one: render_run(session, one))
+    tell_how_to_follow(document, patience)
     raise typer.Exit(patience.exit_code(document))

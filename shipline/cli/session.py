@@ -75,7 +75,12 @@ class Session:
 
     def say(self, text: str = "") -> None:
         """People's words: on standard output, or on standard error when that is for a program."""
-        print(text, file=sys.stderr if self.as_json else sys.stdout, flush=True)
+        place = sys.stderr if self.as_json else sys.stdout
+        if place.isatty():
+            from shipline.cli.output import for_terminal
+
+            text = for_terminal(text)
+        print(text, file=place, flush=True)
 
     def show(self, document: Any, render: Callable[[Any], None]) -> None:  # noqa: ANN401  # JSON
         """The command's result: as JSON, or as a person wants to read it."""

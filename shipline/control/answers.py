@@ -1,6 +1,7 @@
 """How errors and refusals leave the HTTP API: one shape, and a status that tells them apart."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -83,8 +84,17 @@ async def _refused(_request: Request, refusal: Exception) -> JSONResponse:
 
 async def _invalid(_request: Request, error: Exception) -> JSONResponse:
     found = error.errors() if isinstance(error, RequestValidationError) else []
-    said = "; ".join(f"{'.'.join(str(part) for part in one['loc'])}: {one['msg']}" for one in found)
+    said = "; ".join(f"{_named(one['loc'])}: {one['msg']}" for one in found)
     return answer(422, "request", f"reading the request: {said}")
+
+
+def _named(place: Sequence[object]) -> str:
+    """A field as the command line's option calls it; deeper ones by their path."""
+    kind, *names = (str(part) for part in place)
+    if kind in {"query", "body"} and len(names) == 1:
+        option = names[0].removesuffix("_at").replace("_", "-")
+        return f"{names[0]} (--{option})"
+    return ".".join((kind, *names))
 
 
 async def _unexpected(request: Request, error: Exception) -> JSONResponse:

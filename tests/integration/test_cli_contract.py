@@ -418,6 +418,20 @@ def test_accepting_a_policy_says_what_it_refuses(api: ControlApi, shipline: Ship
     )
 
 
+def test_small_words_say_what_to_do_next(api: ControlApi, shipline: Shipline) -> None:
+    api.answers["GET /projects/shop/incidents"] = [[]]
+    assert shipline("incidents").out == "no incidents\n"
+    ended = shipline("retry", RUN)
+    assert (ended.code, ended.err.splitlines()[0]) == (2, f"error: no run or promotion '{RUN}'")
+    _run_turns(api, documents.run("Waiting"))
+    assert (
+        f"still Waiting; follow it with: shipline logs {RUN} --follow"
+        in shipline("run", "--wait", "--timeout", "0").err
+    )
+    api.answers[f"GET /runs/{RUN}"] = [documents.run("Completed", logs=[], finished_at="2026-03-01T12:00:00Z")]
+    assert shipline("logs", RUN).err == "nothing was printed so far\n"
+
+
 def test_no_follow_returns_at_once(api: ControlApi, shipline: Shipline) -> None:
     _run_turns(api, documents.run("Queued", finished=False))
     ended = shipline("run", "--no-follow", "--json")

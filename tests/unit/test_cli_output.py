@@ -3,7 +3,7 @@
 import pytest
 
 from shipline.cli.feed import elapsed
-from shipline.cli.output import duration, moment, plain, short, table
+from shipline.cli.output import duration, for_terminal, moment, plain, short, table
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,20 @@ def test_markup_in_a_cell_is_text(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_what_runs_says_how_long_and_what_is_expected(seconds: float, expected: float | None, text: str) -> None:
     assert elapsed(seconds, expected) == text
+
+
+@pytest.mark.parametrize(
+    ("printed", "shown"),
+    [
+        ("plain \tä☃", "plain \tä☃"),
+        ("\x1b[31mred\x1b[0m", "\x1b[31mred\x1b[0m"),
+        ("\x1b[31mred for ever", "\x1b[31mred for ever\x1b[0m"),
+        ("\x1b[2J\x1b[Hwiped", "wiped"),
+        ("\x1b]0;title\x07\x1b]8;;http://evil\x1b\\here\x1b]8;;\x1b\\", "here"),
+        ("nul \x00 bell \x07 back \x08", "nul � bell � back �"),
+        ("\x1bc reset", " reset"),
+        ("unfinished \x1b[", "unfinished "),
+    ],
+)
+def test_what_a_step_prints_cannot_change_a_terminal(printed: str, shown: str) -> None:
+    assert for_terminal(printed) == shown

@@ -40,17 +40,20 @@ MEGABYTE = 1_000_000
 @pytest.mark.parametrize(
     ("content", "expected"),
     [
-        (b"", "1:1: the file is empty (write a first one with `shipline init`)"),
-        (b"# only words\n", "1:1: the file is empty (write a first one with `shipline init`)"),
+        (b"", "1:1: the file is empty (move it away, then write a first one with `shipline init`)"),
+        (b"# only words\n", "1:1: the file is empty (move it away, then write a first one with `shipline init`)"),
         (
             b"- a\n- b\n",
-            "1:1: expected keys like 'version: 1' at the top, got a list (write a first one with `shipline init`)",
+            (
+                "1:1: expected keys like 'version: 1' at the top, got a list "
+                "(move it away, then write a first one with `shipline init`)"
+            ),
         ),
         (
             b"hello\n",
             (
                 "1:1: expected keys like 'version: 1' at the top, got the text 'hello' "
-                "(write a first one with `shipline init`)"
+                "(move it away, then write a first one with `shipline init`)"
             ),
         ),
         (b"version: 1\nname: Caf\xe9\n", "2:10: byte 0xe9 is not UTF-8 (save the file as UTF-8)"),

@@ -44,6 +44,11 @@ def test_an_environment_that_is_none_is_an_error_and_no_empty_answer(api: Door) 
     assert api.ask("GET", f"/projects/{PROJECT}/history", params={"environment": "production"}).status_code == 200
 
 
+def test_what_is_wrong_with_an_option_is_said_of_the_option(api: Door) -> None:
+    answer = api.ask("GET", f"/projects/{PROJECT}/history", params={"since": "yesterday"})
+    assert answer.json()["error"]["message"].startswith("reading the request: since (--since): Input should be")
+
+
 def test_the_commits_of_every_ignored_author_have_no_lead_time(api: Door) -> None:
     counted = [
         measured(api, ignore_author=authors)["metrics"]["change_lead_time"]["n"]

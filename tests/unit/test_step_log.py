@@ -29,7 +29,7 @@ def test_a_note_is_whole_and_stands_between_what_was_said_before_and_after_it(tm
     log = StepLog(tmp_path / "log", ["sesame open"], shown.append)
     log.source()(b"plain\nses")
     log.note("timed out after 4 s")
-    assert (tmp_path / "log").read_bytes() == b"plain\nsesshipline: timed out after 4 s\n"
+    assert (tmp_path / "log").read_bytes() == b"plain\nses\nshipline: timed out after 4 s\n"
     assert shown == ["plain", "ses", "shipline: timed out after 4 s"]
     log.source()(b"again\n")
     log.note("not with sesame open")
