@@ -59,6 +59,7 @@ class ShiplineWorker(BaseWorker[ShiplineConfiguration, ShiplineVariables, Shipli
         await self._host.stop()
         for task in self._tasks:
             task.cancel()
+        await asyncio.wait(self._tasks)
         self._warm.close()
         self._rest.close()
         await super().teardown(*exc_info)

@@ -103,6 +103,7 @@ async def _host(
     await asyncio.to_thread(over.wait)
     await hosting.stop(prefect.home)
     serving.cancel()
+    await asyncio.wait([serving])  # so that it says goodbye to Prefect's events before the loop ends
     await asyncio.to_thread(processes.stop, identity, warm.stop_grace_seconds)
 
 
