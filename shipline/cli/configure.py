@@ -80,6 +80,9 @@ def _folder(session: Session) -> Path:
 
 
 def _in_work_tree(path: Path) -> bytes | None:
+    if path.exists() and not (path.is_file() or path.is_dir()):
+        message = f"reading {path}: it is a pipe or a device"
+        raise ConfigurationError(message, hint="make it a file that you may read", where=f"{FILE}:1:1")
     try:
         with path.open("rb") as file:
             return file.read(_READ_AT_MOST)

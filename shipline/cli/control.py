@@ -45,9 +45,11 @@ def down(
     """
     from shipline.control.lifecycle import down as stop
 
+    ran = session.home.control_state.exists() or session.home.data_plane.exists()
     stop(session.home, environments=environments)
     what = "control plane and environments" if environments else "control plane"
-    session.show({"components": []}, lambda _: session.say(f"{what} of {session.home.root}: stopped"))
+    words = f"{what} of {session.home.root}: {'stopped' if ran else 'nothing ever ran there'}"
+    session.show({"components": []}, lambda _: session.say(words))
 
 
 def doctor(session: Session) -> None:

@@ -1,6 +1,7 @@
 """`init`, `check` and `schema`: real files and real git, no control plane."""
 
 import json
+import os
 import resource
 import subprocess
 import sys
@@ -96,6 +97,20 @@ def test_a_folder_where_the_file_should_be_is_told_with_its_place(shipline: Call
     assert error["message"] == f"reading {tree / 'shipline.yaml'}: is a directory"
     code, out, _ = shipline("init", "--json")
     assert (code, json.loads(out)["error"]["where"]) == (2, "shipline.yaml:1:1")
+
+
+def test_a_pipe_where_the_file_should_be_is_not_waited_for(shipline: Call, tree: Path) -> None:
+    os.mkfifo(tree / "shipline.yaml")
+    code, _, err = shipline("check")
+    assert (code, err.splitlines()[0]) == (
+        2,
+        f"error: shipline.yaml:1:1: reading {tree}/shipline.yaml: it is a pipe or a device",
+    )
+
+
+def test_down_of_a_home_where_nothing_ever_ran_says_so(shipline: Call, tmp_path: Path) -> None:
+    code, out, _ = shipline("down")
+    assert (code, out) == (0, f"control plane of {tmp_path / 'home'}: nothing ever ran there\n")
 
 
 def test_ten_megabytes_are_refused_at_once(shipline: Call, tree: Path) -> None:
