@@ -7,6 +7,7 @@ import contextlib
 import hashlib
 import threading
 import uuid
+import weakref
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
@@ -116,7 +117,9 @@ class S3Bucket:
             response_checksum_validation="when_required",  # the digest is checked anyway
         )
         region = session.region_name or _REGION
-        return session.client("s3", region_name=region, endpoint_url=self._settings.endpoint_url, config=config)
+        made = session.client("s3", region_name=region, endpoint_url=self._settings.endpoint_url, config=config)
+        weakref.finalize(self, made.close)  # otherwise its connections stay until something collects them
+        return made
 
     @contextlib.contextmanager
     def _asking(self, doing: str) -> Iterator[None]:

@@ -26,6 +26,10 @@ WRITER, READER = ("writer", "writers-secret"), ("reader", "readers-secret")
 """Access key and secret: of one who may do everything, and of one who may only read."""
 
 
+_CLIENTS: list[Any] = []
+"""Closed at the end: boto3 leaves connections to the collector."""
+
+
 @dataclass(frozen=True, slots=True)
 class ObjectStorage:
     """A running server."""
@@ -36,7 +40,7 @@ class ObjectStorage:
         """A client of the test's own, to look at what is there and to spoil it."""
         config = Config(connect_timeout=5, read_timeout=20, retries={"total_max_attempts": 1}, proxies={})
         key, secret = identity
-        return boto3.client(
+        made = boto3.client(
             "s3",
             endpoint_url=self.endpoint,
             aws_access_key_id=key,
@@ -44,6 +48,8 @@ class ObjectStorage:
             region_name="us-east-1",
             config=config,
         )
+        _CLIENTS.append(made)
+        return made
 
     def settings(self) -> SharedCacheSettings:
         """Of an empty place: a prefix that nobody else has, since this server keeps files apart for every bucket."""
@@ -82,6 +88,8 @@ def running_object_storage(folder: Path) -> Iterator[ObjectStorage]:
             _wait_ready(server, process, folder / "weed.log")
             yield server
         finally:
+            for client in _CLIENTS:
+                client.close()
             process.kill()
             process.wait()
 
