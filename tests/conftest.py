@@ -1,5 +1,7 @@
 """Fixtures that many tests share."""
 
+import gc
+import warnings
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -10,6 +12,15 @@ from tests.servers.postgresql import Database, PostgresqlServer, running_postgre
 if TYPE_CHECKING:
     from tests.servers.object_storage import ObjectStorage
     from tests.servers.prefect import RunningPrefect
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _collected() -> Iterator[None]:
+    """What libraries leave to the collector is collected with its module, not in the middle of another one's test."""
+    yield
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.fixture(autouse=True)
