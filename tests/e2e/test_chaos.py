@@ -187,10 +187,8 @@ def remembered(held: Held) -> tuple[object, ...]:
 
 
 def drop_prefects_database(home: Home) -> None:
-    """As the role that owns it, while the control plane runs."""
-    urls = read_urls(home)
-    url = with_database(urls.prefect.replace("+asyncpg", "").replace("ssl=", "sslmode="), "postgres")
-    with psycopg.connect(url, autocommit=True) as connection:
+    """While the control plane runs; as PostgreSQL's superuser, whom its own vacuuming there does not stop."""
+    with psycopg.connect(with_database(read_urls(home).admin, "postgres"), autocommit=True) as connection:
         connection.execute("DROP DATABASE prefect WITH (FORCE)")
 
 
