@@ -1,11 +1,15 @@
 """Source: revisions, commits and the change set between two revisions."""
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from functools import cached_property
 
 from delivery.path_index import PathIndex
+
+FULL_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
+"""A commit's whole id, which never means another one tomorrow; to be matched fully."""
 
 
 class ChangeKind(StrEnum):

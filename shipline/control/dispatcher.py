@@ -58,7 +58,7 @@ def shows_form(control: Control, promotion: Promotion) -> bool:
 
 
 def _queue(ports: Connections, following: Mapping[str, Promotion]) -> None:
-    known = {(one.subject, one.standing) for one in ports.queue.entries()}
+    known = {(one.subject, one.standing) for one in ports.queue.entries()} if following else set()
     for promotion in following.values():
         if (promotion.id, standing_of(promotion)) not in known:
             queue_promotion(ports, promotion)

@@ -107,16 +107,16 @@ def _is_wanted(control: Control, entry: Queued, scene: Scene) -> bool:
     if entry.priority is not Priority.RUN:
         promotion = scene.promotions.get(entry.subject)
         return promotion is not None and standing_of(promotion) == entry.standing
-    return entry.flow_run is None or _goes_on(control, entry)
+    return entry.flow_run is None or _goes_on(read_run(control.ports, entry.subject), entry)
 
 
 def _is_ready(control: Control, entry: Queued) -> bool:
     """Whether it is still to be taken up; with its plan, if it had none."""
-    return _goes_on(control, entry) and plan_at_last(control, read_run(control.ports, entry.subject))
-
-
-def _goes_on(control: Control, entry: Queued) -> bool:
     run = read_run(control.ports, entry.subject)
+    return _goes_on(run, entry) and plan_at_last(control, run)
+
+
+def _goes_on(run: Run, entry: Queued) -> bool:
     return run.verified_at is None and standing_of_run(run) == entry.standing
 
 

@@ -16,11 +16,11 @@ from delivery.promoting.requesting import Wanted, last_good, request_promotion, 
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import Kind, Phase, Promotion
 from delivery.running.releasing import release_draft
+from delivery.source import FULL_COMMIT
 from shipline.control.library_notes import NOTHING_DEPLOYED
 from shipline.control.planning import Asked, find_revision
 
 _HEX = re.compile(r"(sha256:)?[0-9a-f]{6,64}")
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def find_release(connections: Connections, project: str, what: str) -> dict[str, JsonValue]:
@@ -49,7 +49,7 @@ def find_release(connections: Connections, project: str, what: str) -> dict[str,
 
 def _commit(connections: Connections, project: str, what: str) -> str:
     """What a name means where people stand now; a full commit is itself, also when its source is gone."""
-    if _COMMIT.fullmatch(what):
+    if FULL_COMMIT.fullmatch(what):
         return connections.source(project).resolve(what).commit
     return find_revision(connections, project, Asked(what)).commit
 

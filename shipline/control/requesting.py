@@ -1,12 +1,12 @@
 """Runs as they are asked for: written down with their plan, or written down first and planned at their turn."""
 
-import re
 from dataclasses import asdict, replace
 from typing import Any
 
 import uuid6
 
 from delivery.actor import Actor
+from delivery.artifact import Digest
 from delivery.canonical import canonical_digest
 from delivery.connections import Connections
 from delivery.errors import ConfigurationError, DeliveryError, TransientError
@@ -15,11 +15,10 @@ from delivery.promoting.accepting import policies_in_force, propose
 from delivery.promoting.candidates import configuration_at
 from delivery.run import ENDED, Run, RunState
 from delivery.running.reusing import answer, asks_for_nothing_new
+from delivery.source import FULL_COMMIT
 from shipline.control.control import Control
 from shipline.control.planning import Asked, plan
 from shipline.control.queueing import queue_run
-
-_COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 def start_run(control: Control, project: str, asked: Asked, actor: Actor) -> Run:
@@ -29,11 +28,13 @@ def start_run(control: Control, project: str, asked: Asked, actor: Actor) -> Run
     """
     connections = control.ports
     planned = plan(connections, project, asked)
-    same = _same_request(connections, project, asked) or _same_work(connections, project, planned)
+    digest = canonical_digest(planned.to_json())
+    same = _same_request(connections, project, asked) or _same_work(connections, project, digest)
     if same:
         return same
     run = _new_run(connections, project, asked, actor, planned.revision.commit)
-    run = _keep_plan(control, replace(run, based_on=planned.revision.based_on), planned, actor)
+    run = replace(run, based_on=planned.revision.based_on, plan_digest=digest)
+    _keep_plan(control, run, planned, actor)
     if not (asks_for_nothing_new(planned) and answer(connections, run)):
         queue_run(connections, run, run.requested_at)
     return run
@@ -45,7 +46,7 @@ def request_run(control: Control, project: str, asked: Asked, actor: Actor) -> R
     For hooks and whoever asks for many at once: it takes milliseconds. ConfigurationError without a full commit id.
     """
     connections = control.ports
-    if asked.dirty or not _COMMIT.fullmatch(asked.revision or ""):
+    if asked.dirty or not FULL_COMMIT.fullmatch(asked.revision or ""):
         message = f"requesting a run of {asked.revision or 'nothing'}: what is planned later needs a full commit id"
         raise ConfigurationError(message, hint="give the commit, or ask without plan_later")
     same = _same_request(connections, project, asked)
@@ -68,7 +69,8 @@ def plan_at_last(control: Control, run: Run) -> bool:
         return True
     try:
         planned = plan(control.ports, run.project, Asked(**kept["asked"]))
-        run = _keep_plan(control, run, planned, Actor(**kept["actor"]))
+        run = replace(run, plan_digest=canonical_digest(planned.to_json()))
+        _keep_plan(control, run, planned, Actor(**kept["actor"]))
     except TransientError:
         raise
     except DeliveryError as error:
@@ -92,17 +94,14 @@ def _new_run(connections: Connections, project: str, asked: Asked, actor: Actor,
     )
 
 
-def _keep_plan(control: Control, run: Run, planned: Plan, actor: Actor) -> Run:
+def _keep_plan(control: Control, run: Run, planned: Plan, actor: Actor) -> None:
     """With all that has to be there before the run starts: the policy that it proposes, Prefect's deployments."""
     connections = control.ports
     propose(connections, run.project, configuration_at(connections, run.project, run.revision), actor)
     environments = [one.environment for one in policies_in_force(connections, run.project)]
     control.flow_runs.ensure_deployments(run.project, environments)
-    document = planned.to_json()
-    run = replace(run, plan_digest=canonical_digest(document))
-    connections.operations.save("plans", run.id, run.project, {"plan": document})
+    connections.operations.save("plans", run.id, run.project, {"plan": planned.to_json()})
     connections.operations.save("runs", run.id, run.project, run.document())
-    return run
 
 
 def _same_request(connections: Connections, project: str, asked: Asked) -> Run | None:
@@ -112,8 +111,7 @@ def _same_request(connections: Connections, project: str, asked: Asked) -> Run |
     return None
 
 
-def _same_work(connections: Connections, project: str, planned: Plan) -> Run | None:
-    digest = canonical_digest(planned.to_json())
+def _same_work(connections: Connections, project: str, digest: Digest) -> Run | None:
     for document in connections.operations.find("runs", project=project, plan_digest=digest):
         run = Run.read(document)
         if run.state not in ENDED and run.verified_at is None:

@@ -13,11 +13,10 @@ from delivery.adapters.git.failures import as_text, checked_name
 from delivery.artifact import Digest
 from delivery.errors import NotFoundError
 from delivery.paths import pathspecs
-from delivery.source import Change, ChangeKind, Commit, Revision
+from delivery.source import FULL_COMMIT, Change, ChangeKind, Commit, Revision
 
 SNAPSHOTS = "refs/shipline/snapshots/"
 _WHERE_A_PERSON_STANDS = re.compile(r"HEAD\b|@")
-_FULL_ID = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
 class GitRepository:
@@ -51,7 +50,7 @@ class GitRepository:
 
     def is_ancestor(self, older: str, newer: str) -> bool:
         names = (checked_name(older), checked_name(newer))
-        if older == newer and _FULL_ID.fullmatch(older):
+        if older == newer and FULL_COMMIT.fullmatch(older):
             return True
         doing = f"comparing {older} with {newer}"
         return self._git.answer(doing, "merge-base", "--is-ancestor", "--end-of-options", *names) is not None
@@ -96,9 +95,8 @@ class GitRepository:
         return Digest("sha256:" + hashlib.sha256(b"\0".join(records)).hexdigest())
 
     def read(self, revision: str, path: str) -> bytes | None:
-        return (
-            _read_once(self._git, revision, path) if _FULL_ID.fullmatch(revision) else _read(self._git, revision, path)
-        )
+        reading_it = _read_once if FULL_COMMIT.fullmatch(revision) else _read
+        return reading_it(self._git, revision, path)
 
     def version_tags(self, revision: str) -> tuple[tuple[str, str], ...]:
         listed = self._git.text(
@@ -115,12 +113,12 @@ class GitRepository:
             check_out_again(revision, folder, kept)
             return
         made = check_out(self._folder, revision, folder, self._tree(revision).entries(reading.SUBMODULE))
-        if made and _FULL_ID.fullmatch(revision):
+        if made and FULL_COMMIT.fullmatch(revision):
             self._checked_out[revision] = made
 
     def _tree(self, revision: str) -> reading.Tree:
         """Of a full commit from memory; a name may mean another commit tomorrow."""
-        return self._tree_of(revision) if _FULL_ID.fullmatch(revision) else self._read_tree(revision)
+        return self._tree_of(revision) if FULL_COMMIT.fullmatch(revision) else self._read_tree(revision)
 
     def _read_tree(self, revision: str) -> reading.Tree:
         doing = f"reading the tree of {revision}"
