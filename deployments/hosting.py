@@ -22,7 +22,7 @@ from delivery.adapters.processes import ProcessIdentity, alive, identify
 from delivery.errors import DeliveryError
 from delivery.ports import Claim, Operations
 from deployments.flow_processes import until_ended
-from deployments.flow_run_events import flow_run_events
+from deployments.flow_run_events import FlowRunEvent, flow_run_events
 from deployments.prefect_work import HEARTBEAT_SECONDS, DueFlowRun, PrefectWork
 from deployments.warm_processes import FLOW_RUN_NAME, LONGEST_ORDER, WarmProcesses
 
@@ -33,6 +33,7 @@ _AGAIN_SECONDS = 3.0
 _RUNS_AT_ONCE = max(4, 2 * (os.cpu_count() or 1))
 """Per pool."""
 _IN_FLIGHT_SECONDS = 1.0
+_HANDED_OVER_SECONDS = 0.03
 _MOST_REMEMBERED = 2000
 _UNFINISHED = frozenset({"PENDING", "RUNNING", "CANCELLING"})
 
@@ -111,8 +112,14 @@ class Host:
                 self._woken.set()
             elif event.cancels:
                 await self._cancel(event.flow_run)
-            elif event.occurred > self._taken_at.get(event.flow_run, 0.0):
-                self._keep(self._look(event.flow_run))
+            else:
+                self._keep(self._look_unless_taken(event))
+
+    async def _look_unless_taken(self, event: FlowRunEvent) -> None:
+        """What the dispatcher has asked for it hands over itself, a moment after the event."""
+        await asyncio.sleep(_HANDED_OVER_SECONDS)
+        if event.occurred > self._taken_at.get(event.flow_run, 0.0):
+            await self._look(event.flow_run)
 
     async def _look(self, flow_run: str | None = None) -> None:
         with _logged("asking Prefect for flow runs"):

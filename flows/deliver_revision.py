@@ -43,7 +43,7 @@ async def deliver_revision(run: str) -> State[None]:
     except StaleFenceError as error:
         return Completed(name="Stale", message=f"left to a newer pass: {error.message}")
     finally:
-        close_work(run)
+        await asyncio.to_thread(close_work, run)
     return state_of_run(ended.state, ended.problem)
 
 

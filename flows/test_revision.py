@@ -16,7 +16,7 @@ from prefect.client.schemas.objects import State
 
 from delivery.errors import DefectError
 from delivery.plan import PlannedStep
-from delivery.running.steps import broken, lost, perform, tell, verdict, without_running
+from delivery.running.steps import broken, lost, perform, remember_durations, tell, verdict, without_running
 from delivery.running.work import RunWork
 from delivery.step import StepResult, StepState
 from delivery.step_durations import ways_to_go
@@ -43,6 +43,7 @@ async def test_revision(run: str) -> State[None]:
         going[planned.id] = asyncio.create_task(when_ready(work, planned, needs, slot))
     await asyncio.gather(*going.values())
     results = {name: done.result() for name, done in going.items()}
+    await asyncio.to_thread(remember_durations, work)
     await report_steps(work, results)
     return state_of_run(*verdict(work.plan.steps, results))
 

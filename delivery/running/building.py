@@ -58,7 +58,7 @@ def _build(work: RunWork, service: str, key: Digest, build: Build, show: Callabl
         timeout_seconds=build.timeout_seconds,
         reuse=False,
     )
-    with work.checkout(f"build-{service}") as (folder, private):
+    with work.checkouts.taken() as (folder, private):
         planned = PlannedStep("build", service, Action.RUN, (), (), key)
         output = folder / build.output
         order = StepOrder(
@@ -66,7 +66,7 @@ def _build(work: RunWork, service: str, key: Digest, build: Build, show: Callabl
             step=step,
             fixtures={},
             folder=folder,
-            renew=work.renew,
+            renew=work.checkouts.renew,
             private=private,
             log=work.logs / f"{name}.log",
             variables={**variables(work), "SHIPLINE_OUTPUT": str(output)},

@@ -52,15 +52,7 @@ def perform(
     except (DeliveryError, OSError) as error:
         cause = error.message if isinstance(error, DeliveryError) else f"checking out: {error}"
         result = StepResult(planned.name, planned.service, StepState.ERRORED, cause)
-    if result.state is StepState.COMPLETED:
-        _remember_duration(work, planned, result.seconds)
     return _shared(work, planned, tell(work, planned, result), show)
-
-
-def _remember_duration(work: RunWork, planned: PlannedStep, seconds: float) -> None:
-    expected = expected_next(work.expected.get(planned.id), seconds)
-    row: Row = {"step": planned.id, "seconds": expected}
-    work.connections.operations.save("durations", f"{work.run.project}/{planned.id}", work.run.project, row)
 
 
 def _shared(work: RunWork, planned: PlannedStep, result: StepResult, show: Callable[[str], None]) -> StepResult:
@@ -80,13 +72,13 @@ def _execute(
     def execute(order: StepOrder) -> StepResult:
         return execute_step(order, work.connections.steps, secret_for(work, planned.id), work.cancelled, show)
 
-    with work.checkout(planned.id.replace("@", "-")) as (folder, private):
+    with work.checkouts.taken() as (folder, private):
         order = StepOrder(
             planned=planned,
             step=work.configuration.steps[planned.name],
             fixtures=work.configuration.fixtures,
             folder=folder,
-            renew=work.renew,
+            renew=work.checkouts.renew,
             private=private,
             log=work.logs / f"{planned.id}.log",
             variables=variables(work),
@@ -114,8 +106,7 @@ def _origin(work: RunWork, planned: PlannedStep) -> dict[str, JsonValue]:
 
 def _finished_before(work: RunWork, planned: PlannedStep) -> bool:
     """Whether this very run has succeeded with it already, before it was begun again."""
-    told = work.connections.operations.load("steps", f"{work.run.id}/{planned.id}") or {}
-    return told.get("state") == StepState.COMPLETED.value and work.configuration.steps[planned.name].reuse
+    return planned.id in work.finished and work.configuration.steps[planned.name].reuse
 
 
 def lost(planned: PlannedStep) -> StepResult:
@@ -153,6 +144,16 @@ def secret_for(work: RunWork, purpose: str) -> Callable[[str], str]:
         return work.connections.secrets.resolve(reference, work.run.project, None, purpose)
 
     return secret
+
+
+def remember_durations(work: RunWork) -> None:
+    """Keep how long the steps took that were executed and succeeded, for the next run to expect."""
+    took = {name: one.seconds for name, one in work.results.items() if one.state is StepState.COMPLETED}
+    rows: dict[str, Row] = {
+        f"{work.run.project}/{name}": {"step": name, "seconds": expected_next(work.expected.get(name), seconds)}
+        for name, seconds in took.items()
+    }
+    work.connections.operations.save_all("durations", work.run.project, rows)
 
 
 def tell(work: RunWork, planned: PlannedStep, result: StepResult, *, running: bool = False) -> StepResult:

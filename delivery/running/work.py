@@ -1,10 +1,7 @@
 """The work of one run: what was asked, its plan, and the lease under which this process does it."""
 
-import shutil
-import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -14,12 +11,14 @@ from delivery.config import Configuration
 from delivery.connections import Connections
 from delivery.errors import NotFoundError, StaleFenceError
 from delivery.plan import Plan
-from delivery.ports import Lease, SourceRepository
+from delivery.ports import Lease
 from delivery.promoting.candidates import configuration_at
 from delivery.run import ENDED, BuiltService, Run, RunState, lease_name
-from delivery.step import StepResult
+from delivery.running.checkouts import Checkouts
+from delivery.step import StepResult, StepState
 
 LEASE = timedelta(seconds=15)
+_MOST_STEPS = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,10 +30,11 @@ class RunWork:
     plan: Plan
     configuration: Configuration
     lease: Lease
-    source: SourceRepository
-    """Kept, since it knows what it has checked out before."""
+    checkouts: Checkouts
     expected: Mapping[str, float] = field(default_factory=dict)
     """Seconds that steps took lately, by the id of the planned step."""
+    finished: frozenset[str] = frozenset()
+    """Planned steps that this run has succeeded with before it was begun again."""
     cancelled: Event = field(default_factory=Event)
     results: dict[str, StepResult] = field(default_factory=dict)
     """By the id of the planned step, as they come."""
@@ -56,29 +56,6 @@ class RunWork:
         if document and document.get("abort_requested"):
             self.cancelled.set()
 
-    @contextmanager
-    def checkout(self, name: str) -> Iterator[tuple[Path, Path]]:
-        """A clean checkout of the revision and a private folder beside it; both are gone afterwards."""
-        place = self.connections.home.work / f"{self.run.id}-{name}-{uuid.uuid4().hex[:8]}"
-        folder, private = place / "checkout", place / "private"
-        private.mkdir(parents=True)
-        folder.mkdir()
-        try:
-            self.renew(folder)
-            yield folder, private
-        finally:
-            shutil.rmtree(place, ignore_errors=True)
-
-    def renew(self, folder: Path) -> None:
-        """Make a folder a clean checkout of the revision, whatever is in it.
-
-        What is there is moved away first, so that nothing that cannot be removed gets in the way.
-        """
-        with tempfile.TemporaryDirectory(prefix=".old-", dir=folder.parent, ignore_cleanup_errors=True) as old:
-            folder.rename(Path(old) / folder.name)
-            folder.mkdir()
-        self.source.checkout(self.run.revision, folder)
-
 
 def take_run(connections: Connections, run: str, flow_run: str | None) -> RunWork | None:
     """Take a run up, in a flow run or in none; None when its own work is done or another process is at it."""
@@ -98,14 +75,22 @@ def take_run(connections: Connections, run: str, flow_run: str | None) -> RunWor
     connections.queue.begin(run, now)
     plan = Plan.from_json((connections.operations.load("plans", run) or {}).get("plan"))
     configuration = configuration_at(connections, found.project, found.revision)
-    source, expected = connections.source(found.project), expected_durations(connections, found.project)
-    return RunWork(connections, begun, plan, configuration, lease, source, expected)
+    checkouts = Checkouts(connections.source(found.project), found.revision, connections.home.work, run)
+    expected, finished = expected_durations(connections, found.project), _finished(connections, found)
+    return RunWork(connections, begun, plan, configuration, lease, checkouts, expected, finished)
 
 
 def expected_durations(connections: Connections, project: str) -> dict[str, float]:
     """Seconds that the project's steps took lately, by the id of the planned step."""
     rows = connections.operations.find("durations", project=project)
     return {str(row["step"]): float(str(row["seconds"])) for row in rows}
+
+
+def _finished(connections: Connections, run: Run) -> frozenset[str]:
+    if run.started_at is None:
+        return frozenset()
+    told = connections.operations.find("steps", limit=_MOST_STEPS, below=run.id)
+    return frozenset(str(step["id"]) for step in told if step.get("state") == StepState.COMPLETED.value)
 
 
 def read_run(connections: Connections, run: str) -> Run:

@@ -96,7 +96,7 @@ class Log:
             self.offset, self.finished = piece.next_offset, piece.finished
             *whole, self._rest = (self._rest + piece.content).split(b"\n")
             yield from (one.decode(errors="replace").rstrip() for one in whole)
-            if not piece.content:
+            if piece.finished or not piece.content:
                 break
         if ended and self._rest:
             yield self._rest.decode(errors="replace").rstrip()

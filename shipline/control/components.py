@@ -103,8 +103,9 @@ class PrefectServer:
         port = str(self.address.choose())
         server = ("--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1", "--port", port)
         quiet = ("--log-level", "warning", "--timeout-keep-alive", "30", "--timeout-graceful-shutdown", "5")
+        near = ("--ws-per-message-deflate", "false")  # nothing to save within one machine
         return Launch(
-            (*LEAN, "-m", "uvicorn", *server, *quiet),
+            (*LEAN, "-m", "uvicorn", *server, *quiet, *near),
             self.home.root,
             _log(self.home, "prefect"),
             {**component_environment(self.home), **self._settings()},
@@ -133,6 +134,8 @@ class PrefectServer:
             "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_LOOP_SECONDS": "60",  # ours expire an hour before Prefect's
             "PREFECT_SERVER_SERVICES_LATE_RUNS_LOOP_SECONDS": "60",  # only the name of a state: we start what is due
             "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_LOOP_SECONDS": "60",
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "60",  # one by one each costs as much as all
+            "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
             "PREFECT_SERVER_EVENTS_PROACTIVE_GRANULARITY": "PT15S",  # how soon silence sets off an automation
             "PREFECT__SERVER_FINAL": "1",  # the last application of its process: Prefect builds its routes once
         }
@@ -233,4 +236,5 @@ def prefect_client_settings(home: Home, prefect_url: str) -> Mapping[str, str]:
         "PREFECT_API_AUTH_STRING": prefect_auth(home),
         "PREFECT_SERVER_ALLOW_EPHEMERAL_MODE": "false",
         "PREFECT_CLIENT_CSRF_SUPPORT_ENABLED": "false",  # our server does not ask for it: saves a request
+        "PREFECT_LOGGING_HANDLERS_CONSOLE_LEVEL": "WARNING",  # the rest is on Prefect's pages, and in our own logs
     }

@@ -76,7 +76,7 @@ def _bytes_below(folder: Path) -> int:
 
 def _old_documents(connections: Connections, before: str) -> set[str]:
     """Runs and promotions of which documents are kept; of many the oldest, the next time goes on."""
-    return {key for table in ("runs", "flow_runs") for key in connections.operations.keys(table, before, _MOST)}
+    return set(connections.operations.keys("runs", before, _MOST))
 
 
 def _remains(connections: Connections, identity: str, size: int) -> Remains | None:

@@ -33,8 +33,9 @@ def find_log(connections: Connections, identity: str, step: str | None) -> tuple
     if promotions:
         return connections.home.run_logs(promotions[0].id) / "promotion.log", promotions[0].phase.final
     run = read_run(connections, identity)
-    _require_log(connections, identity, step)
-    document = connections.operations.load("steps", f"{identity}/{step}")
+    document = connections.operations.load("steps", f"{identity}/{step}") if step else None
+    if document is None:
+        _require_log(connections, identity, step)
     ended = run.verified_at is not None or (document is not None and document.get("state") != "Running")
     return _file(connections, identity, str(step)), ended
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from datetime import datetime, timedelta
 
 from pydantic import JsonValue
-from sqlalchemy import ColumnElement, Engine, Text, and_, case, cast, delete, func, literal, select, update
+from sqlalchemy import ColumnElement, Engine, Text, and_, bindparam, case, cast, delete, func, literal, select, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 
 from delivery.adapters.postgresql import schema
@@ -16,7 +16,18 @@ from delivery.run import lease_name
 _leases = schema.leases.c
 _documents = schema.documents.c
 _claims = schema.claims.c
-_OF_RUNS = ("runs", "plans", "flow_runs")
+_OF_RUNS = ("runs", "plans")
+_NEW = insert(schema.documents).values(
+    table_name=bindparam("table_name"),
+    key=bindparam("key"),
+    project=bindparam("project"),
+    document=cast(bindparam("written", type_=Text), JSONB),
+)
+_SAVING = _NEW.on_conflict_do_update(
+    index_elements=["table_name", "key"],
+    set_={"project": _NEW.excluded.project, "document": _NEW.excluded.document},
+)
+"""For any number of rows: SQLAlchemy compiles it once."""
 
 
 class PostgresqlOperations:
@@ -74,19 +85,11 @@ class PostgresqlOperations:
         if not documents:
             return
         rows = [
-            {
-                "table_name": table,
-                "key": key,
-                "project": project,
-                "document": cast(literal(storable(document), Text), JSONB),
-            }
+            {"table_name": table, "key": key, "project": project, "written": storable(document)}
             for key, document in documents.items()
         ]
-        new = insert(schema.documents).values(rows)
-        given = {"project": new.excluded.project, "document": new.excluded.document}
-        saved = new.on_conflict_do_update(index_elements=["table_name", "key"], set_=given)
         with connected(self._engine, f"saving {next(iter(documents))} in {table}") as connection:
-            connection.execute(saved)
+            connection.execute(_SAVING, rows)
 
     def load(self, table: str, key: str) -> dict[str, JsonValue] | None:
         query = select(_documents.document).where(_documents.table_name == table, _documents.key == key)
