@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from delivery.config import Evidence
+
+KnownBy = Evidence | Literal["imported"]
+
 
 @dataclass(frozen=True, slots=True)
 class Actor:
@@ -10,8 +14,8 @@ class Actor:
 
     kind: Literal["person", "automation", "local-user"]
     subject: str
-    evidence: str = "none"
-    """How it is known that this is the subject: `none`, `api-token`, `ssh-signature`, `one-time-code`."""
+    evidence: KnownBy = "none"
+    """How it is known that this is the subject."""
 
 
 SHIPLINE = Actor("automation", "shipline")

@@ -17,6 +17,7 @@ Command = Annotated[str, StringConstraints(min_length=1)] | Annotated[list[str],
 """A shell string (run by bash with `set -euo pipefail`) or a list of arguments (run as it is)."""
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 """A git wildmatch pattern relative to the repository's root; `**` crosses folders; a folder means all in it."""
+Evidence = Literal["none", "api-token", "one-time-code", "ssh-signature"]
 Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
@@ -221,7 +222,20 @@ class Approvals(Section):
     """What people must say before a rollout."""
 
     count: int = Field(default=1, ge=0, le=10)
+    """How many different people, at least."""
+    roles: dict[Name, Annotated[int, Field(ge=1, le=10)]] = Field(default={}, max_length=10)
+    """How many of them with each role; a person counts for one role. Without any, everybody who may approve counts."""
+    evidence: list[Evidence] = Field(default=["none", "api-token", "one-time-code", "ssh-signature"], min_length=1)
+    """By what an approver may be known; `none` is a name that somebody typed, which never suffices beside `roles` or
+    `not_by`."""
+    not_by: list[Literal["author", "requester"]] = []
+    """Who may not approve: whoever wrote a commit that goes live, whoever asked for the promotion."""
+    comment: Literal["optional", "required"] = "optional"
+    roles_count_at: Literal["approval", "rollout"] = "rollout"
+    """Whether an approval counts whose giver has lost the role since."""
     expires_after_seconds: float = Field(default=86_400, gt=0, le=31 * 86_400)
+    remind_after_seconds: list[Annotated[float, Field(gt=0, le=31 * 86_400)]] = Field(default=[], max_length=10)
+    """When people are told again that somebody waits for them."""
 
 
 class Environment(Section):

@@ -15,6 +15,7 @@ from delivery.ports import (
     Operations,
     Queue,
     SecretStore,
+    Signatures,
     Smoker,
     SourceRepository,
     StepCache,
@@ -50,6 +51,7 @@ class Connections:
     deployer: Deployer
     smoker: Smoker
     secrets: SecretStore
+    signatures: Signatures
     shared: SharedTier | None = None
     """Results that other installations read too, if there is such a tier; `store` and `step_cache` read it already."""
     close: Callable[[], None] = lambda: None

@@ -2,10 +2,8 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from delivery.actor import Actor
-from delivery.approval import Approval
 from delivery.artifact import Digest
 from delivery.promotion import Kind
 
@@ -94,23 +92,6 @@ def require_newer(lines: Iterable[ServiceLine], kind: Kind, *, replace: bool, in
         return Verdict("newer")
     found = ((line.service, _NOT_NEWER.get(line.relation)) for line in lines)
     return Verdict("newer", tuple(f"{service}: {why.format(insist=insist)}" for service, why in found if why))
-
-
-def require_approvals(
-    approvals: Sequence[Approval], needed: int, expires_at: datetime | None, now: datetime
-) -> Verdict:
-    """Enough different people approved this very candidate in time, and none rejected it."""
-    for approval in approvals:
-        if approval.decision == "reject":
-            because = f": {approval.comment}" if approval.comment else ""
-            return Verdict("approvals", (f"rejected by {approval.approver}{because}",))
-    given = len({one.approver for one in approvals if expires_at is None or one.at <= expires_at})
-    if given >= needed:
-        return Verdict("approvals")
-    if expires_at is not None and now >= expires_at:
-        return Verdict("approvals", (f"approval expired: {given} of {needed} given in time",))
-    missing = needed - given
-    return Verdict("approvals", (f"waiting for {missing} approval{'s' if missing > 1 else ''}",), waiting=True)
 
 
 def short(digest: str) -> str:

@@ -17,6 +17,8 @@ from delivery.canonical import canonical_bytes
 
 GENESIS = Digest("sha256:" + "0" * 64)
 SCHEMA_VERSION = 1
+CONTROL = "@control"
+"""The stream of what belongs to the control plane and to no project; no project can be called so."""
 
 
 def utc_text(moment: datetime) -> str:

@@ -5,13 +5,13 @@ proposal of a project is accepted as it is.
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from pydantic import JsonValue, TypeAdapter
 
-from delivery.config import Configuration, Environment, Smoke
+from delivery.config import Approvals, Configuration, Environment, Evidence, Smoke
 from delivery.errors import ConfigurationError
 
 Tier = Literal["development", "testing", "staging", "production"]
@@ -27,7 +27,13 @@ class EnvironmentPolicy:
     after: str | None = None
     automatic: bool = True
     approvals: int = 0
+    approval_roles: Mapping[str, int] = field(default_factory=dict)
+    approval_evidence: tuple[Evidence, ...] = ("none", "api-token", "one-time-code", "ssh-signature")
+    approval_not_by: tuple[Literal["author", "requester"], ...] = ()
+    approval_comment_required: bool = False
+    approval_roles_count_at: Literal["approval", "rollout"] = "rollout"
     approval_expires_after_seconds: float = 86_400
+    approval_remind_after_seconds: tuple[float, ...] = ()
     strategy: Literal["rolling"] = "rolling"
     smoke: Smoke | None = None
     watch_seconds: float = 90
@@ -71,7 +77,7 @@ def policy_document(policy: EnvironmentPolicy) -> dict[str, JsonValue]:
 
 def policy_from(document: Mapping[str, JsonValue]) -> EnvironmentPolicy:
     """A policy from its document; what else stands there (version, time, actor) is left out."""
-    names = {field.name for field in fields(EnvironmentPolicy)}
+    names = {one.name for one in fields(EnvironmentPolicy)}
     return _ADAPTER.validate_python({name: value for name, value in document.items() if name in names})
 
 
@@ -132,13 +138,20 @@ def accepted_at_once(in_force: Policies, proposed: Policies) -> dict[str, Enviro
 
 
 def _proposed(name: str, environment: Environment, smoke: Smoke | None) -> EnvironmentPolicy:
+    approvals: Approvals = environment.approvals
     return EnvironmentPolicy(
         environment=name,
         tier=environment.tier,
         after=environment.after,
         automatic=environment.automatic,
-        approvals=environment.approvals.count,
-        approval_expires_after_seconds=environment.approvals.expires_after_seconds,
+        approvals=approvals.count,
+        approval_roles=approvals.roles,
+        approval_evidence=tuple(dict.fromkeys(approvals.evidence)),
+        approval_not_by=tuple(dict.fromkeys(approvals.not_by)),
+        approval_comment_required=approvals.comment == "required",
+        approval_roles_count_at=approvals.roles_count_at,
+        approval_expires_after_seconds=approvals.expires_after_seconds,
+        approval_remind_after_seconds=tuple(approvals.remind_after_seconds),
         strategy=environment.strategy,
         smoke=smoke,
         watch_seconds=environment.watch_seconds,
@@ -170,11 +183,22 @@ def _smoke_loosens(old: EnvironmentPolicy, new: EnvironmentPolicy, _: Policies) 
     return not all(request in asked for request in old.smoke.requests)
 
 
+def _roles_loosen(old: Mapping[str, int], new: Mapping[str, int]) -> bool:
+    """Fewer of a role demand less; from nobody in particular to any role demands more."""
+    return any(new.get(role, 0) < number for role, number in old.items())
+
+
 _LOOSENS: dict[str, Rule] = {
     "tier": lambda old, new, _: TIERS.index(new.tier) < TIERS.index(old.tier),
     "after": _after_loosens,
     "automatic": lambda _old, new, _: new.automatic,
     "approvals": lambda old, new, _: new.approvals < old.approvals,
+    "approval_roles": lambda old, new, _: _roles_loosen(old.approval_roles, new.approval_roles),
+    "approval_evidence": lambda old, new, _: not set(new.approval_evidence) <= set(old.approval_evidence),
+    "approval_not_by": lambda old, new, _: not set(new.approval_not_by) >= set(old.approval_not_by),
+    "approval_comment_required": lambda old, _new, __: old.approval_comment_required,
+    "approval_roles_count_at": lambda _old, new, _: new.approval_roles_count_at == "approval",
+    "approval_remind_after_seconds": lambda _old, _new, _: False,
     "approval_expires_after_seconds": lambda old, new, _: (
         new.approval_expires_after_seconds > old.approval_expires_after_seconds
     ),

@@ -59,6 +59,10 @@ class SourceRepository(Protocol):
         """Commits reachable from `head` and not from `base`, newest first, with merges; only of `paths`, if given."""
         ...
 
+    def describe(self, revision: str) -> Commit:
+        """What there is to know of one commit."""
+        ...
+
     def touched(self, base: str, head: str) -> Collection[str]:
         """Every path in which one of those commits differs from a parent of it, before and after a renaming."""
         ...
@@ -293,6 +297,28 @@ class SecretStore(Protocol):
 
     def list(self, project: str) -> Sequence[Row]:
         """`{name, scope, owner, expires_at, last_used_at}`, never a value."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SigningKey:
+    """A public key that somebody signs with."""
+
+    line: str
+    """Type and base64, without options or comment."""
+    fingerprint: str
+    """`SHA256:...`"""
+
+
+class Signatures(Protocol):
+    """SSH signatures over statements of ours."""
+
+    def read_key(self, line: str) -> SigningKey:
+        """One line of a `.pub` file; ConfigurationError when it is no key, or a weak one."""
+        ...
+
+    def verify(self, content: bytes, signature: str, person: str, keys: Sequence[str]) -> str | None:
+        """The fingerprint of the one of these keys that signed exactly this for us; None when none did."""
         ...
 
 

@@ -20,6 +20,10 @@ fields, so that this page is the one dictionary of both.
     bad           project/digest               release or artifact that no automation promotes
     incidents     id                           incident
     holds         project/environment          environment that no automation moves
+    people        name                         person of the control plane
+    keys          person/fingerprint           key with which a person signs
+    tokens        id                           API token of a person, as a hash
+    delegations   id                           roles that somebody lends for a while
 """
 
 import json
@@ -83,6 +87,16 @@ def project(entry: Entry) -> tuple[Merge, ...]:
 
 
 Rule = Callable[[Fact], tuple[Merge, ...]]
+
+
+def _merged(table: str, *parts: str, at: str) -> Rule:
+    """A rule that merges the body into the document found by these fields of it, with the time."""
+
+    def rule(fact: Fact) -> tuple[Merge, ...]:
+        key = "/".join(fact.text(part) for part in parts)
+        return (Merge(table, key, fact.stream, {**fact.body, at: fact.at}),)
+
+    return rule
 
 
 def _whole(table: str, *parts: str, at: str = "at") -> Rule:
@@ -272,4 +286,15 @@ _RULES: dict[str, Rule] = {
     "incident.resolved": _incident("resolved_at", "resolved"),
     "environment.held": _hold(held=True),
     "environment.released": _hold(held=False),
+    "person.added": _merged("people", "name", at="added_at"),
+    "person.changed": _merged("people", "name", at="changed_at"),
+    "person.removed": _merged("people", "name", at="removed_at"),
+    "code.enrolled": _merged("people", "name", at="code_enrolled_at"),
+    "code.withdrawn": _merged("people", "name", at="code_withdrawn_at"),
+    "key.enrolled": _merged("keys", "person", "fingerprint", at="enrolled_at"),
+    "key.withdrawn": _merged("keys", "person", "fingerprint", at="withdrawn_at"),
+    "token.issued": _merged("tokens", "id", at="issued_at"),
+    "token.revoked": _merged("tokens", "id", at="revoked_at"),
+    "delegation.given": _merged("delegations", "id", at="given_at"),
+    "delegation.withdrawn": _merged("delegations", "id", at="withdrawn_at"),
 }

@@ -78,6 +78,8 @@ class Commit:
     subject: str
     authored_at: datetime
     committed_at: datetime
+    co_authors: tuple[str, ...] = ()
+    """Addresses that its `Co-authored-by` lines name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from delivery.adapters.postgresql.operations import PostgresqlOperations
 from delivery.adapters.postgresql.queue import PostgresqlQueue
 from delivery.adapters.postgresql.urls import application_url
 from delivery.adapters.segment_files import SegmentFiles
+from delivery.adapters.ssh_keygen import SshKeygen
 from delivery.connections import Connections
 from delivery.home import Home
 from delivery.shared_cache import SharedCacheSettings
@@ -48,6 +49,7 @@ def connect(home: Home, shared_cache: SharedCacheSettings | None = None) -> Conn
         deployer=LocalDeployer(home, artifacts),
         smoker=HttpSmoker(),
         secrets=EncryptedSecrets(home),
+        signatures=SshKeygen(),
         shared=tiers.shared,
         close=database.dispose,
     )

@@ -1,13 +1,15 @@
 """Approving: what a person is shown, and how a decision enters the ledger."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Literal
 
 import uuid6
-from pydantic import JsonValue
+from pydantic import JsonValue, TypeAdapter
 
 from delivery.actor import Actor
+from delivery.approval import Approval
 from delivery.configuration import configuration_changes
 from delivery.connections import Connections
 from delivery.gate import short
@@ -15,12 +17,13 @@ from delivery.ledger import Draft, utc_text
 from delivery.promoting.accepting import policy_version
 from delivery.promoting.candidates import candidate_of, release_of
 from delivery.promoting.changes import service_changes, services_gone
-from delivery.promoting.judging import live_services
+from delivery.promoting.live import live_services
 from delivery.promoting.new_commits import NewCommits
 from delivery.promoting.turn import Turn, read_promotions
 from delivery.promotion import Phase, Promotion
 
 MOST_COMMITS = 50
+_APPROVAL: TypeAdapter[Approval] = TypeAdapter(Approval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,23 +33,46 @@ class Decision:
     decision: Literal["approve", "reject"]
     person: Actor
     comment: str = ""
+    signed: "Signed | None" = None
+    """What proves it when the evidence is a signature."""
 
 
-def decision_draft(promotion: Promotion, decision: Decision, at: datetime) -> Draft:
-    """The decision as a fact, about exactly the candidate that the promotion has."""
-    body: dict[str, JsonValue] = {
-        "id": str(uuid6.uuid7()),
-        "promotion": promotion.id,
-        "environment": promotion.environment,
-        "candidate": promotion.candidate,
-        "release": promotion.release,
-        "decision": decision.decision,
-        "approver": decision.person.subject,
-        "evidence": decision.person.evidence,
-        "comment": decision.comment,
-    }
-    kind = "approval.given" if decision.decision == "approve" else "approval.rejected"
-    return Draft(kind, body, decision.person, at)
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A statement, its signature in armored form, and the fingerprint of the key that made it."""
+
+    statement: str
+    signature: str
+    key: str
+
+
+def approval_of(promotion: Promotion, decision: Decision, roles: Mapping[str, str], at: datetime) -> Approval:
+    """The decision as it would stand in the ledger, about exactly the candidate that the promotion has."""
+    signed = decision.signed
+    return Approval(
+        id=str(uuid6.uuid7()),
+        promotion=promotion.id,
+        environment=promotion.environment,
+        candidate=promotion.candidate,
+        decision=decision.decision,
+        approver=decision.person.subject,
+        evidence=decision.person.evidence,
+        at=at,
+        comment=decision.comment,
+        local=decision.person.kind == "local-user",
+        roles=roles,
+        statement=signed.statement if signed else None,
+        signature=signed.signature if signed else None,
+        key=signed.key if signed else None,
+    )
+
+
+def decision_draft(promotion: Promotion, approval: Approval, person: Actor) -> Draft:
+    """The decision as a fact."""
+    body: dict[str, JsonValue] = {**_APPROVAL.dump_python(approval, mode="json"), "release": promotion.release}
+    del body["at"]  # the entry's own
+    kind = "approval.given" if approval.decision == "approve" else "approval.rejected"
+    return Draft(kind, body, person, approval.at)
 
 
 def wait_for_person(turn: Turn, because: str, flow_run: str) -> Turn:

@@ -10,7 +10,7 @@ from delivery.errors import DeliveryError
 from delivery.ledger import Draft, utc_text
 from delivery.promoting.accepting import policy_version
 from delivery.promoting.candidates import candidate_of, run_digest
-from delivery.promoting.judging import live_services, release_services
+from delivery.promoting.live import live_services, release_services
 from delivery.promoting.new_commits import NewCommits
 from delivery.promoting.turn import Turn
 from delivery.promotion import Kind, Promotion, ServiceChange

@@ -2,13 +2,18 @@
 
 from pydantic import JsonValue
 
+from delivery.approval import Approval
+from delivery.approval_rules import objections
 from delivery.connections import Connections
 from delivery.errors import StaleFenceError
 from delivery.gate import Verdict
 from delivery.ledger import Draft
+from delivery.people.reading import read_people
 from delivery.ports import Guard
-from delivery.promoting.approving import Decision, decision_draft
-from delivery.promoting.judging import approvals_for, judge
+from delivery.promoting.accepting import policy_version
+from delivery.promoting.approval_facts import approval_facts, approvals_for, rules_of
+from delivery.promoting.approving import Decision, approval_of, decision_draft
+from delivery.promoting.judging import judge
 from delivery.promoting.turn import read_promotion, utc_now
 from delivery.promotion import BEFORE_ROLLOUT, Phase, Promotion
 
@@ -18,11 +23,13 @@ def decide(connections: Connections, promotion: Promotion, decision: Decision) -
 
     A rejection ends it at once. Refused: it has ended, has expired, has begun, or this person has said so already.
     """
-    refused = _refusal(connections, promotion, decision)
+    at = connections.clock.now()
+    roles = read_people(connections).roles_of(decision.person.subject, at)
+    approval = approval_of(promotion, decision, roles, at)
+    refused = _refusal(connections, promotion, approval)
     if refused:
         return Verdict("decision", (refused,))
-    at = connections.clock.now()
-    drafts = [decision_draft(promotion, decision, at)]
+    drafts = [decision_draft(promotion, approval, decision.person)]
     if decision.decision == "reject":
         drafts.append(Draft("promotion.moved", _rejected(connections, promotion, decision), decision.person, at))
     guard = Guard(promotion=promotion.id, phases=tuple(phase.value for phase in BEFORE_ROLLOUT))
@@ -34,18 +41,25 @@ def decide(connections: Connections, promotion: Promotion, decision: Decision) -
     return Verdict("decision")
 
 
-def _refusal(connections: Connections, promotion: Promotion, decision: Decision) -> str | None:
+def _refusal(connections: Connections, promotion: Promotion, approval: Approval) -> str | None:
     if promotion.phase not in BEFORE_ROLLOUT:
         return _ended(promotion)
     judgement = judge(connections, promotion)
     if judgement.refusals:
         return "; ".join(judgement.refusals)
     said = [one for one in approvals_for(connections, promotion) if one.promotion == promotion.id]
-    if decision.decision == "approve" and any(one.approver == decision.person.subject for one in said):
-        return f"{decision.person.subject} has approved promotion {promotion.id} already"
-    if decision.decision == "approve" and not judgement.asks_a_person:
+    if approval.decision == "approve" and any(one.approver == approval.approver for one in said):
+        return f"{approval.approver} has approved promotion {promotion.id} already"
+    if approval.decision == "approve" and not judgement.asks_a_person:
         return f"promotion {promotion.id} needs no approval"
-    return None
+    return "; ".join(_objections(connections, promotion, approval)) or None
+
+
+def _objections(connections: Connections, promotion: Promotion, approval: Approval) -> tuple[str, ...]:
+    """Why it would not count, under the policy that the promotion names."""
+    terms = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version).terms
+    rules = rules_of(terms)
+    return objections(rules, approval_facts(connections, promotion, rules, [approval]), approval)
 
 
 def _ended(promotion: Promotion) -> str:

@@ -1,20 +1,19 @@
 """Judging: look up what the gates need to know, and ask every one of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import JsonValue
 
-from delivery.approval import Approval
+from delivery.approval_rules import require_approvals
 from delivery.artifact import Digest
 from delivery.connections import Connections
 from delivery.gate import (
     ServiceLine,
     Verdict,
     refusals,
-    require_approvals,
     require_clean,
     require_newer,
     require_not_bad,
@@ -25,11 +24,11 @@ from delivery.gate import (
 )
 from delivery.ports import SourceRepository
 from delivery.promoting.accepting import AcceptedPolicy, policy_in_force, policy_version
+from delivery.promoting.approval_facts import approval_facts, approvals_for, rules_of
 from delivery.promoting.candidates import candidate_of, run_digest
+from delivery.promoting.live import digests_of, live_services, release_services, services_of_releases
 from delivery.promotion import Kind, Promotion
 from delivery.rollout import Workload
-
-_APPROVAL: TypeAdapter[Approval] = TypeAdapter(Approval)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,34 +96,15 @@ def _below(connections: Connections, project: str, revision: str) -> str | None:
     return str(rows[0]["based_on"]) if rows and rows[0].get("based_on") else None
 
 
-def approvals_for(connections: Connections, promotion: Promotion) -> list[Approval]:
-    """Decisions about this promotion, and earlier ones about the very same candidate when it goes back to it."""
-    return approvals_of_each(connections, promotion.project, [promotion])[promotion.id]
-
-
-def approvals_of_each(
-    connections: Connections, project: str, promotions: Sequence[Promotion]
-) -> dict[str, list[Approval]]:
-    """By promotion, as `approvals_for`, all asked for at once."""
-    candidates: list[JsonValue] = [*sorted({one.candidate for one in promotions})]
-    rows = connections.ledger.rows("approvals", order="at", project=project, candidate=candidates)
-    given = [_APPROVAL.validate_python(row) for row in rows]
-    return {promotion.id: [one for one in given if _counts(one, promotion)] for promotion in promotions}
-
-
-def _counts(approval: Approval, promotion: Promotion) -> bool:
-    if (approval.environment, approval.candidate) != (promotion.environment, promotion.candidate):
-        return False
-    going_back = promotion.kind is Kind.ROLLBACK and approval.decision == "approve"
-    return approval.promotion == promotion.id or going_back
-
-
 def _approvals(connections: Connections, promotion: Promotion, policy: AcceptedPolicy) -> Verdict:
     given = approvals_for(connections, promotion)
     if promotion.kind is Kind.ROLLBACK and promotion.requested_by.kind == "automation":
         # The way back of a failed rollout: this candidate stood here a moment ago.
         return Verdict("approvals")
-    return require_approvals(given, policy.terms.approvals, promotion.expires_at, connections.clock.now())
+    rules = rules_of(policy.terms)
+    if not rules.needed and not given:
+        return Verdict("approvals")
+    return require_approvals(rules, approval_facts(connections, promotion, rules, given))
 
 
 def _require_current_policy(connections: Connections, promotion: Promotion) -> Verdict:
@@ -211,35 +191,3 @@ def _relation(source: SourceRepository, live: str, proposed: str) -> str:
 
 def _insisting(promotion: Promotion) -> str:
     return f"shipline promote {promotion.configuration_revision[:12]} --to {promotion.environment} --replace"
-
-
-def release_services(connections: Connections, project: str, release: str) -> dict[str, dict[str, JsonValue]]:
-    """Service name to {artifact, definition, migrations, revision} of a release; empty when it is unknown."""
-    return services_of_releases(connections, project, frozenset({release})).get(release, {})
-
-
-def services_of_releases(
-    connections: Connections, project: str, releases: frozenset[str]
-) -> dict[str, dict[str, dict[str, JsonValue]]]:
-    """By release, as `release_services`, all asked for at once."""
-    digests: list[JsonValue] = [*sorted(releases)]
-    rows = connections.ledger.rows("releases", project=project, digest=digests)
-    return {str(row["digest"]): _services(row.get("services")) for row in rows}
-
-
-def _services(found: JsonValue) -> dict[str, dict[str, JsonValue]]:
-    services = found if isinstance(found, dict) else {}
-    return {name: one for name, one in services.items() if isinstance(one, dict)}
-
-
-def digests_of(connections: Connections, promotion: Promotion) -> frozenset[str]:
-    """Everything that may be marked bad about a promotion: its candidate, its release and the artifacts in it."""
-    services = release_services(connections, promotion.project, promotion.release)
-    artifacts = (str(one["artifact"]) for one in services.values())
-    return frozenset({promotion.candidate, promotion.release, *artifacts})
-
-
-def live_services(connections: Connections, project: str, environment: str) -> dict[str, dict[str, JsonValue]]:
-    """Service name to what is live in an environment."""
-    rows = connections.ledger.rows("running", project=project, environment=environment, gone_at=None)
-    return {str(row["service"]): row for row in rows}

@@ -14,7 +14,7 @@ from delivery.ledger import Draft
 from delivery.ports import Guard
 from delivery.promoting.accepting import policies_in_force, policy_in_force
 from delivery.promoting.candidates import candidate_for, candidate_of
-from delivery.promoting.judging import digests_of
+from delivery.promoting.live import digests_of
 from delivery.promoting.turn import read_promotions, utc_now
 from delivery.promotion import BEFORE_ROLLOUT, FORWARD, Kind, Phase, Promotion, standing
 from delivery.rollout import Candidate, Target, misplaced

@@ -2,12 +2,15 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from delivery.errors import ConfigurationError, NotFoundError
 from shipline.cli.client import segments
+from shipline.cli.errors import complain
 from shipline.cli.output import Document, moment, plain
 from shipline.cli.session import Session
 
@@ -18,6 +21,9 @@ Which = Annotated[
 ]
 Comment = Annotated[str | None, typer.Option(metavar="TEXT", help="Recorded with the decision.")]
 Person = Annotated[str | None, typer.Option(metavar="NAME", help="Who decides, where the policy lets you say so.")]
+Code = Annotated[str | None, typer.Option(metavar="CODE", help="Prove it by a one-time code.")]
+Sign = Annotated[bool, typer.Option("--sign", help="Prove it by a signature with your SSH key.")]
+Key = Annotated[Path | None, typer.Option(metavar="FILE", help="The key to sign with; otherwise one that is enrolled.")]
 
 
 def approvals(session: Session) -> None:
@@ -28,12 +34,24 @@ def approvals(session: Session) -> None:
     session.show(session.api.get(session.path("approvals")), lambda found: _render(session, found))
 
 
-def approve(session: Session, which: Which, *, comment: Comment = None, person: Person = None) -> None:
+def approve(
+    session: Session,
+    which: Which,
+    *,
+    comment: Comment = None,
+    person: Person = None,
+    code: Code = None,
+    sign: Sign = False,
+    key: Key = None,
+) -> None:
     """Say yes to a promotion; returns once that is recorded.
+
+    Where the policy wants a signature it is made with your SSH key, which your agent or a hardware key may hold.
 
     Example: shipline approve staging --comment "seen in dev"
     """
-    _decide(session, which, {"decision": "approve", "comment": comment, "person": person})
+    decision = {"decision": "approve", "comment": comment, "person": person, "code": code}
+    _decide(session, which, decision, Signing(sign or key is not None, key))
 
 
 def reject(
@@ -42,19 +60,51 @@ def reject(
     *,
     reason: Annotated[str, typer.Option(metavar="TEXT", help="Why; it is recorded.")],
     person: Person = None,
+    code: Code = None,
+    sign: Sign = False,
+    key: Key = None,
 ) -> None:
     """Say no to a promotion; it ends Refused.
 
     Example: shipline reject latest --reason "not before Monday"
     """
-    _decide(session, which, {"decision": "reject", "comment": reason, "person": person})
+    decision = {"decision": "reject", "comment": reason, "person": person, "code": code}
+    _decide(session, which, decision, Signing(sign or key is not None, key))
 
 
-def _decide(session: Session, which: str, decision: Document) -> None:
+@dataclass(frozen=True, slots=True)
+class Signing:
+    """Whether to sign in any case, and with which key."""
+
+    wanted: bool
+    key: Path | None
+
+
+def _decide(session: Session, which: str, decision: Document, signing: Signing) -> None:
     identity = which if _UUID.fullmatch(which) else _waiting(session, which)
     given = {name: value for name, value in decision.items() if value is not None}
+    if signing.wanted or ("code" not in given and _wants_signature(session, identity)):
+        given |= _signed(session, identity, given, signing.key)
     answer = session.api.post(segments("promotions", identity, "decision"), given)
     session.show(answer, lambda one: session.say(_decided(one)))
+
+
+def _wants_signature(session: Session, identity: str) -> bool:
+    """Whether the policy takes a signature, and not the token with which this asks."""
+    evidence = session.api.get(segments("promotions", identity)).get("evidence") or []
+    return "ssh-signature" in evidence and not {"none", "api-token"} & {*evidence}
+
+
+def _signed(session: Session, identity: str, given: Document, key: Path | None) -> Document:
+    """The statement and its signature; what is signed is shown first."""
+    from shipline.cli.signing import find_signer, sign
+
+    signer = find_signer(session.api.get("/people"), given.get("person"), key)
+    asked = {"person": signer.person, "decision": given["decision"], "comment": given.get("comment") or ""}
+    made = session.api.post(segments("promotions", identity, "statement"), asked)
+    complain(f"signing as {signer.person} with {signer.key}: {made['statement']}")
+    signature = sign(made["statement"], made["namespace"], signer.key)
+    return {"person": signer.person, "statement": made["statement"], "signature": signature}
 
 
 def _decided(answer: Document) -> str:
@@ -92,12 +142,25 @@ def _lines(one: Document) -> Iterator[str]:
     given = ", ".join(f"{each['approver']} ({each['evidence']})" for each in one["given"]) or "none"
     yield f"{one['environment']}: {one['id']}, since {moment(one['requested_at'])}{until}"
     yield f"  requires  {one['requires']} approval{'' if one['requires'] == 1 else 's'}, given: {given}"
+    yield from _rule_lines(one)
     yield f"  release   {one['release']}"
     yield from (f"  artifact  {service} {digest}" for service, digest in one["digests"].items())
     yield from _change_lines(one["changes"])
     yield f"  approve with: shipline approve {one['id']}"
     if one["url"]:
         yield f"  or in the browser: {one['url']}"
+
+
+def _rule_lines(one: Document) -> Iterator[str]:
+    """Who can say yes, and how, as far as not everybody can in every way."""
+    if one["roles"]:
+        yield f"  of them   {', '.join(f'{number} {role}' for role, number in one['roles'].items())}"
+    if one["not_by"]:
+        yield f"  not by    {' or '.join(one['not_by'])}"
+    if "none" not in one["evidence"]:
+        yield f"  proven by {' or '.join(one['evidence'])}"
+    if one["can_approve"]:
+        yield f"  can       {', '.join(one['can_approve'])}"
 
 
 def _change_lines(changes: Document) -> Iterator[str]:

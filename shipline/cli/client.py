@@ -83,6 +83,10 @@ class Client:
         """The answer to a replacement."""
         return self._ask("PUT", path, body=body)
 
+    def patch(self, path: str, body: Any) -> Any:  # noqa: ANN401  # JSON
+        """The answer to a change of some fields."""
+        return self._ask("PATCH", path, body=body)
+
     def delete(self, path: str, query: Query | None = None) -> Any:  # noqa: ANN401  # JSON
         """The answer to a removal."""
         return self._ask("DELETE", path, query)

@@ -1,7 +1,7 @@
 """Who may call the HTTP API, and what handlers get: the connections of this installation."""
 
-import getpass
-from typing import Annotated
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from fastapi import Depends, Header, Request
 
@@ -9,9 +9,10 @@ from delivery.actor import Actor
 from delivery.connections import Connections
 from delivery.errors import NotFoundError
 from delivery.gate import Verdict
+from delivery.people.roles import BUILT_IN, Permission
 from shipline.control.answers import Refused
 from shipline.control.control import Control
-from shipline.control.guard import is_token
+from shipline.control.entrance import ADMITTED, Admitted, Entrance
 
 
 class Unauthorized(Refused):
@@ -21,10 +22,47 @@ class Unauthorized(Refused):
     code = "unauthorized"
 
 
-def require_token(request: Request, authorization: Annotated[str, Header()] = "") -> None:
-    """Also behind the guard: a route says for itself what it wants."""
-    if not is_token(authorization.encode(), request.app.state.token):
+class Forbidden(Refused):
+    """Somebody we know, who may not: 403."""
+
+    status = 403
+    code = "forbidden"
+
+
+def admitted(request: Request, authorization: Annotated[str, Header()] = "") -> Admitted:
+    """Who asks; the guard before us knows already."""
+    entrance: Entrance = request.app.state.entrance
+    found: Admitted | None = request.scope.get(ADMITTED) or entrance.admit_now(authorization.encode())
+    if found is None:
         raise Unauthorized(Verdict("token", ("the API token is missing or wrong",)), "set SHIPLINE_TOKEN")
+    return found
+
+
+Asking = Annotated[Admitted, Depends(admitted)]
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """What a route asks of whoever calls it: a dependency of each route."""
+
+    permission: Permission
+
+    def __call__(self, asking: Asking) -> None:
+        """Forbidden when they may not."""
+        require_permission(asking, self.permission)
+
+
+def require_permission(asking: Admitted, permission: Permission) -> None:
+    """Forbidden, with the roles that would do."""
+    if permission not in asking.permissions:
+        roles = ", ".join(role for role, allowed in BUILT_IN.items() if permission in allowed)
+        reason = f"{asking.actor.subject} may not {permission} here"
+        raise Forbidden(Verdict("permission", (reason,)), f"roles that may: {roles}")
+
+
+def needs(permission: Permission) -> Any:  # noqa: ANN401  # FastAPI's own marker
+    """For the `dependencies` of a route."""
+    return Depends(Needs(permission))
 
 
 def control(request: Request) -> Control:
@@ -38,9 +76,9 @@ def connections(request: Request) -> Connections:
     return control(request).ports
 
 
-def caller() -> Actor:
-    """Whoever holds the API token of this home: the local user."""
-    return Actor("local-user", getpass.getuser(), "api-token")
+def caller(asking: Asking) -> Actor:
+    """Who acts."""
+    return asking.actor
 
 
 def known_project(project: str, ports: Annotated[Connections, Depends(connections)]) -> str:

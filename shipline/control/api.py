@@ -4,11 +4,11 @@ from collections.abc import Callable
 from importlib.metadata import version
 from typing import Any
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import APIRouter, FastAPI
 
 from shipline.control import answers
-from shipline.control.access import require_token
 from shipline.control.control import Control
+from shipline.control.entrance import Entrance
 from shipline.control.routes import (
     cache,
     environments,
@@ -16,6 +16,7 @@ from shipline.control.routes import (
     ledger,
     metrics,
     monitoring,
+    people,
     projects,
     promotions,
     runs,
@@ -25,8 +26,8 @@ Health = Callable[[], dict[str, Any]]
 """`{components: [{name, state, version, url, pid, memory_bytes}], ready}`."""
 
 
-def create_app(control: Control, token: str, health: Health) -> FastAPI:
-    """The application; everything but `/api/v1/health` asks for the token."""
+def create_app(control: Control, entrance: Entrance, health: Health) -> FastAPI:
+    """The application; everything but `/api/v1/health` says what whoever asks has to be allowed."""
     app = FastAPI(
         title="Shipline",
         version=version("shipline"),
@@ -34,11 +35,11 @@ def create_app(control: Control, token: str, health: Health) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.control, app.state.token, app.state.health = control, token, health
+    app.state.control, app.state.entrance, app.state.health = control, entrance, health
     answers.install(app)
     app.include_router(_open(health), prefix="/api/v1")
-    for part in (projects, runs, promotions, environments, governance, metrics, ledger, cache, monitoring):
-        app.include_router(part.router, prefix="/api/v1", dependencies=[Depends(require_token)])
+    for part in (projects, runs, promotions, environments, governance, metrics, ledger, cache, monitoring, people):
+        app.include_router(part.router, prefix="/api/v1")
     return app
 
 

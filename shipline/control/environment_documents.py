@@ -9,7 +9,7 @@ from delivery.connections import Connections
 from delivery.errors import DeliveryError
 from delivery.promoting.accepting import AcceptedPolicy, policies_in_force
 from delivery.promoting.candidates import candidate_of
-from delivery.promoting.judging import live_services
+from delivery.promoting.live import live_services
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import FINAL, Phase, Promotion
 from delivery.rollout import HealthState, Observed, Target, misplaced

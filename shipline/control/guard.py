@@ -1,7 +1,6 @@
-"""What every request has to show before anything of it is read: a name of ours, the token, and a bounded body."""
+"""What every request has to show before anything of it is read: a name of ours, a token, and a bounded body."""
 
 import re
-import secrets
 from collections.abc import Collection
 from ipaddress import ip_address
 
@@ -9,6 +8,7 @@ from starlette.responses import JSONResponse
 
 from shipline.control.answers import answer
 from shipline.control.door import Application, Message, Receive, Send
+from shipline.control.entrance import ADMITTED, Entrance
 
 MOST_BYTES = 1024 * 1024
 _OPEN = frozenset({"/api/v1/health", "/api/v1/openapi.json"})
@@ -20,37 +20,34 @@ _LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 class Guard:
     """An ASGI application before another one."""
 
-    def __init__(self, application: Application, token: str, host: str) -> None:
+    def __init__(self, application: Application, entrance: Entrance, host: str) -> None:
         """`host` is where it listens: the one name, beside those of loopback, that it answers to."""
-        self._application, self._token = application, token
+        self._application, self._entrance = application, entrance
         self._names = None if _is_everywhere(host) else {*_LOOPBACK, host.lower()}
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Refuse at once, or hand on with the body that has been read."""
-        refusal = refused(scope, self._token, self._names)
+        shown = dict(scope["headers"]).get(b"authorization", b"")
+        scope[ADMITTED] = None if scope["path"] in _OPEN else await self._entrance.admit(shown)
+        refusal = refused(scope, self._names)
         if refusal is None and not _STREAMED.fullmatch(scope["path"]):
             whole = await _read(receive)
             refusal, receive = (_too_long(), receive) if whole is None else (None, _again(whole, receive))
         await (refusal or self._application)(scope, receive, send)
 
 
-def refused(scope: Message, token: str, names: Collection[str] | None) -> JSONResponse | None:
+def refused(scope: Message, names: Collection[str] | None) -> JSONResponse | None:
     """The answer to a request that is not to be read any further; `names` are None when any will do."""
     headers = dict(scope["headers"])
     host = _name(headers.get(b"host", b""))
     if names is not None and host and host not in names:
         return answer(421, "host", f"answering a request to '{host}': that is no name of this control plane")
-    if scope["path"] not in _OPEN and not is_token(headers.get(b"authorization", b""), token):
+    if scope["path"] not in _OPEN and scope[ADMITTED] is None:
         return answer(401, "unauthorized", "the API token is missing or wrong", "set SHIPLINE_TOKEN")
     length = headers.get(b"content-length", b"")
     if length.isdigit() and int(length) > MOST_BYTES and not _STREAMED.fullmatch(scope["path"]):
         return _too_long()
     return None
-
-
-def is_token(authorization: bytes, token: str) -> bool:
-    """Compare the bearer token in constant time."""
-    return secrets.compare_digest(authorization.removeprefix(b"Bearer "), token.encode())
 
 
 async def _read(receive: Receive) -> Message | None:

@@ -15,8 +15,8 @@ from delivery.errors import DeliveryError
 from delivery.home import Home
 from shipline.control.components import prepare_database
 from shipline.control.control import Control
-from shipline.control.credentials import api_token
 from shipline.control.door import Door
+from shipline.control.entrance import Entrance
 from shipline.control.plane import ControlPlane
 from shipline.control.retention_process import run_retention
 from shipline.control.settings import ControlSettings
@@ -29,13 +29,16 @@ _THOROUGH_SECONDS = 5.0
 _RETENTION_SECONDS = 3600.0
 
 
-async def open_api(plane: ControlPlane, door: Door, settings: ControlSettings, changed: asyncio.Event) -> None:
+async def open_api(
+    plane: ControlPlane, door: Door, entrance: Entrance, settings: ControlSettings, changed: asyncio.Event
+) -> None:
     """Migrate the database and open the whole API as soon as it answers, then dispatch and host until cancelled."""
     create_app = await asyncio.to_thread(_imported_api)
     if not settings.database_url:
         await plane.supervisor.until_ready("postgresql")
     control = await _connected(plane, settings)
-    door.application = create_app(control, api_token(plane.home), plane.health)
+    entrance.ports = control.ports
+    door.application = create_app(control, entrance, plane.health)
     plane.opened = True
     await _tried("starting deployed services", partial(_start_environments, plane.home))
     async with asyncio.TaskGroup() as tasks:
@@ -44,7 +47,7 @@ async def open_api(plane: ControlPlane, door: Door, settings: ControlSettings, c
         tasks.create_task(_retain(plane.home))
 
 
-def _imported_api() -> Callable[[Control, str, Callable[[], dict[str, Any]]], FastAPI]:
+def _imported_api() -> Callable[[Control, Entrance, Callable[[], dict[str, Any]]], FastAPI]:
     """Takes a second, on a thread, while PostgreSQL starts."""
     from shipline.control.api import create_app
 

@@ -21,6 +21,7 @@ from deployments.prefect_work import PrefectWork
 from shipline.control.components import PrefectServer, Worker, database_component
 from shipline.control.credentials import api_token, prefect_auth
 from shipline.control.door import Door, starting
+from shipline.control.entrance import Entrance
 from shipline.control.guard import Guard
 from shipline.control.hosting import Hosting
 from shipline.control.lock import only_one
@@ -119,12 +120,13 @@ async def _run(home: Home, settings: ControlSettings, state: ControlState, liste
     hosting = Hosting(PrefectWork(_rest(home, address, _HOST_RETRY_SECONDS)), changed.set)
     plane = await asyncio.to_thread(_plane, home, settings, state, address, hosting)
     door = Door(starting(plane), changed.set)
-    guard = Guard(door, api_token(home), settings.host)
+    entrance = Entrance(api_token(home))
+    guard = Guard(door, entrance, settings.host)
     server = _Server(
         uvicorn.Config(guard, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
     )
     supervising = asyncio.create_task(plane.supervisor.run())
-    opening = asyncio.create_task(open_api(plane, door, settings, changed))
+    opening = asyncio.create_task(open_api(plane, door, entrance, settings, changed))
     serving = asyncio.create_task(server.serve(sockets=[listening]))
     told = asyncio.create_task(stopping.wait())
     await asyncio.wait({told, serving, supervising, opening}, return_when=asyncio.FIRST_COMPLETED)

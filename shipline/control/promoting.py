@@ -11,7 +11,7 @@ from delivery.connections import Connections
 from delivery.errors import ConfigurationError, NotFoundError
 from delivery.gate import short
 from delivery.promoting.candidates import release_of
-from delivery.promoting.judging import live_services
+from delivery.promoting.live import live_services
 from delivery.promoting.requesting import Wanted, last_good, request_promotion, rollback_to
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import Kind, Phase, Promotion

@@ -5,13 +5,16 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from delivery.approval import Approval
+from delivery.approval_rules import ApprovalRules, who_can
 from delivery.connections import Connections
 from delivery.errors import DeliveryError
 from delivery.ledger import utc_text
 from delivery.promoting.accepting import policy_version
+from delivery.promoting.approval_facts import approval_facts, approvals_for, approvals_of_each, rules_of
 from delivery.promoting.approving import what_changes
 from delivery.promoting.changes import service_changes
-from delivery.promoting.judging import approvals_for, approvals_of_each, judge, release_services
+from delivery.promoting.judging import judge
+from delivery.promoting.live import release_services
 from delivery.promotion import Phase, Promotion, ServiceChange
 from shipline.control.control import Control
 
@@ -36,6 +39,7 @@ def promotion_document(control: Control, promotion: Promotion) -> dict[str, Json
         "rollback_of": promotion.rollback_of,
         "rolled_back_by": promotion.rolled_back_by,
         "finished": promotion.phase.final,
+        "evidence": list(_rules(connections, promotion).accepted) if promotion.phase is Phase.WAITING else [],
         "url": url_of(control, promotion),
     }
 
@@ -66,7 +70,7 @@ def _changes(connections: Connections, promotion: Promotion) -> tuple[ServiceCha
 def approval_document(control: Control, promotion: Promotion) -> dict[str, JsonValue]:
     """`shipline approvals --json`: what waits for a person, and everything that person should see."""
     connections = control.ports
-    policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
+    rules, given = _rules(connections, promotion), approvals_for(connections, promotion)
     services = release_services(connections, promotion.project, promotion.release)
     return {
         "id": promotion.id,
@@ -76,14 +80,24 @@ def approval_document(control: Control, promotion: Promotion) -> dict[str, JsonV
         "digests": {name: one["artifact"] for name, one in services.items()},
         "requested_at": utc_text(promotion.requested_at),
         "expires_at": utc_text(promotion.expires_at) if promotion.expires_at else None,
-        "requires": policy.terms.approvals,
+        "requires": rules.needed,
+        "roles": dict(rules.roles),
+        "evidence": list(rules.accepted),
+        "not_by": list(rules.not_by),
+        "comment_required": rules.comment_required,
         "given": [
             {"approver": one.approver, "evidence": one.evidence, "at": utc_text(one.at), "comment": one.comment}
-            for one in approvals_for(connections, promotion)
+            for one in given
         ],
+        "can_approve": list(who_can(rules, approval_facts(connections, promotion, rules, given))),
         "changes": what_changes(connections, promotion),
         "url": url_of(control, promotion),
     }
+
+
+def _rules(connections: Connections, promotion: Promotion) -> ApprovalRules:
+    policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
+    return rules_of(policy.terms)
 
 
 def history_documents(

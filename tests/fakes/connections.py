@@ -20,6 +20,7 @@ from tests.fakes.operations import InMemoryOperations
 from tests.fakes.queue import InMemoryQueue
 from tests.fakes.runner import Act, ScriptedRunner
 from tests.fakes.secret_store import InMemorySecrets
+from tests.fakes.signatures import InMemorySignatures
 from tests.fakes.smoker import TableSmoker
 from tests.fakes.source_repository import InMemorySource
 from tests.fakes.store import InMemoryStepCache, InMemoryStore
@@ -68,6 +69,7 @@ class Installation:
             deployer=deployer or InMemoryDeployer(self.world),
             smoker=smoker or TableSmoker(everything=200),
             secrets=self.secrets,
+            signatures=InMemorySignatures(),
         )
 
     def _steps(self) -> StepPorts:

@@ -7,6 +7,7 @@ import httpx
 from delivery.connections import Connections
 from shipline.control.api import create_app
 from shipline.control.control import Control
+from shipline.control.entrance import Entrance
 from tests.fakes.flow_runs import RecordedFlowRuns
 
 
@@ -15,7 +16,9 @@ class Door:
 
     def __init__(self, ports: Connections, token: str = "t") -> None:
         self._token = token
-        self._app = create_app(Control(ports, RecordedFlowRuns()), "t", lambda: {"components": [], "ready": True})
+        self._app = create_app(
+            Control(ports, RecordedFlowRuns()), Entrance("t", ports), lambda: {"components": [], "ready": True}
+        )
 
     def get(self, path: str, **query: str) -> httpx.Response:
         """The answer to a question."""

@@ -20,6 +20,7 @@ from delivery.errors import DeliveryError, StaleFenceError
 from delivery.gate import Verdict
 from delivery.home import Home
 from delivery.ledger import Draft, Entry, breaks
+from delivery.people.registering import Changes, add_person
 from delivery.projection import Fact
 from delivery.promoting import approving, closing, passing
 from delivery.promoting.accepting import propose
@@ -104,6 +105,8 @@ class Shop:
     def __post_init__(self) -> None:
         self.installation = Installation(Home(self.folder))
         self.connections = self.connect()
+        for name in ("bob", "carol"):
+            add_person(self.connections, name, Changes(roles=("approver",)), ADA)
         self.installation.ledger.append(
             PROJECT,
             [self._fact("project.registered", {**REGISTERED, "location": str(self.folder / "tree")})],

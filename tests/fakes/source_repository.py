@@ -89,6 +89,9 @@ class InMemorySource:
         newest_first = [commit for name, commit in reversed(self._commits.items()) if name in names]
         return tuple(commit for commit in newest_first if not paths or self._touches(commit, matcher(tuple(paths))))
 
+    def describe(self, revision: str) -> Commit:
+        return self._commits[revision]
+
     def touched(self, base: str, head: str) -> Collection[str]:
         found: set[str] = set()
         for commit in self.commits(base, head):

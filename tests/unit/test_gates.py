@@ -1,17 +1,15 @@
 """Gates say no, wait or pass, each with a sentence that an operator reads."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 import pytest
 
 from delivery.actor import SHIPLINE, Actor
-from delivery.approval import Approval
 from delivery.artifact import Digest
 from delivery.gate import (
     ServiceLine,
     Verdict,
     refusals,
-    require_approvals,
     require_clean,
     require_newer,
     require_not_bad,
@@ -25,12 +23,6 @@ from delivery.promotion import Kind
 RELEASE = Digest("sha256:" + "ab" * 32)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PERSON = Actor("person", "ada")
-
-
-def approval(approver: str, decision: str = "approve", comment: str = "") -> Approval:
-    assert decision in {"approve", "reject"}
-    kind = "approve" if decision == "approve" else "reject"
-    return Approval("1", "p", "staging", RELEASE, kind, approver, "none", NOW, comment)  # type: ignore[arg-type]
 
 
 def test_a_release_must_be_verified_in_the_environment_before() -> None:
@@ -92,32 +84,6 @@ def test_an_older_release_may_not_overwrite_a_newer_one() -> None:
     )
     assert require_newer(lines, Kind.ROLLBACK, replace=False, insist="insist").passed
     assert require_newer(lines, Kind.CHANGE, replace=True, insist="insist").passed
-
-
-def test_approvals_wait_until_enough_different_people_said_yes() -> None:
-    later = NOW + timedelta(hours=1)
-    assert require_approvals([], 2, later, NOW) == Verdict("approvals", ("waiting for 2 approvals",), waiting=True)
-    twice = [approval("ada"), approval("ada")]
-    assert require_approvals(twice, 2, later, NOW).reasons == ("waiting for 1 approval",)
-    assert require_approvals([approval("ada"), approval("bob")], 2, later, NOW).passed
-
-
-def test_one_rejection_ends_it_even_beside_enough_approvals() -> None:
-    said = [approval("ada"), approval("bob", "reject", "not before Monday")]
-    verdict = require_approvals(said, 1, None, NOW)
-    assert verdict == Verdict("approvals", ("rejected by bob: not before Monday",))
-
-
-def test_approvals_expire_as_a_refusal() -> None:
-    verdict = require_approvals([], 1, NOW, NOW)
-    assert verdict == Verdict("approvals", ("approval expired: 0 of 1 given in time",))
-    assert require_approvals([approval("ada")], 1, NOW, NOW).passed
-
-
-def test_an_approval_after_its_time_does_not_count() -> None:
-    too_late = NOW - timedelta(seconds=1)
-    verdict = require_approvals([approval("ada")], 1, too_late, NOW)
-    assert verdict == Verdict("approvals", ("approval expired: 0 of 1 given in time",))
 
 
 def test_refusals_and_waits_are_told_apart() -> None:

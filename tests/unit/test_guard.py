@@ -6,6 +6,7 @@ import httpx
 import pytest
 
 from shipline.control.door import Message, Receive, Send
+from shipline.control.entrance import Entrance
 from shipline.control.guard import MOST_BYTES, Guard
 
 TOKEN = {"Authorization": "Bearer right"}
@@ -49,7 +50,7 @@ def ask(
     host: str = "127.0.0.1",
 ) -> httpx.Response:
     """One request to a guarded application that listens there."""
-    guard = Guard(Behind(), "right", host)
+    guard = Guard(Behind(), Entrance("right"), host)
 
     async def asking() -> httpx.Response:
         async with httpx.AsyncClient(transport=httpx.ASGITransport(guard), base_url="http://127.0.0.1:8000") as client:

@@ -9,9 +9,10 @@ from delivery.actor import SHIPLINE, Actor
 from delivery.errors import StaleFenceError
 from delivery.gate import short
 from delivery.promoting import approving, closing, passing
+from delivery.promoting.approval_facts import approvals_for
 from delivery.promoting.approving import Decision
 from delivery.promoting.deciding import decide
-from delivery.promoting.judging import Judgement, approvals_for, judge
+from delivery.promoting.judging import Judgement, judge
 from delivery.promoting.requesting import request_promotion, rollback_to
 from delivery.promoting.stopping import abort, give_up, retry
 from delivery.promoting.turn import LEASE, take_turn

@@ -3,14 +3,18 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import getaddresses
 
 from delivery.adapters.git.failures import as_text
 from delivery.path_index import PathIndex
 from delivery.source import Change, ChangeKind, Commit
 
 SUBMODULE = "160000"
-COMMIT_FORMAT = "tformat:%H%x00%P%x00%an%x00%ae%x00%at%x00%ct%x00%s"
-_COMMIT_FIELDS = 7
+COMMIT_FORMAT = (
+    "tformat:%H%x00%P%x00%an%x00%ae%x00%at%x00%ct%x00%s"
+    "%x00%(trailers:key=Co-authored-by,valueonly,unfold,separator=%x1f)"
+)
+_COMMIT_FIELDS = 8
 _KINDS = {"A": ChangeKind.ADDED, "D": ChangeKind.DELETED, "R": ChangeKind.RENAMED}
 
 
@@ -92,8 +96,9 @@ def _changes(fields: Iterator[bytes]) -> Iterator[Change]:
 
 
 def _commit(fields: list[str]) -> Commit:
-    name, parents, author, email, authored, committed, subject = fields
-    return Commit(name, tuple(parents.split()), author, email, subject, _moment(authored), _moment(committed))
+    name, parents, author, email, authored, committed, subject, co_authors = fields
+    others = tuple(address for _, address in getaddresses(co_authors.split("\x1f")) if address)
+    return Commit(name, tuple(parents.split()), author, email, subject, _moment(authored), _moment(committed), others)
 
 
 def _moment(seconds: str) -> datetime:

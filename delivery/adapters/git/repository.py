@@ -75,6 +75,12 @@ class GitRepository:
         )
         return reading.commits(output)
 
+    def describe(self, revision: str) -> Commit:
+        doing = f"reading commit {revision}"
+        wanted = ("--max-count=1", f"--format={reading.COMMIT_FORMAT}", "--encoding=UTF-8", "--end-of-options")
+        (found,) = reading.commits(self._git.output(doing, "log", "-z", *wanted, checked_name(revision), "--"))
+        return found
+
     def touched(self, base: str, head: str) -> Collection[str]:
         output = self._git.output(
             f"listing what the commits of {head} touch",

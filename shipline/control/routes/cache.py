@@ -7,8 +7,9 @@ from delivery.caching.clearing import look, take_away
 from delivery.caching.explaining import explain
 from delivery.caching.keeping import choose_removal, read_keep
 from delivery.caching.measuring import measure_size, measure_use
+from delivery.people.roles import Permission
 from delivery.promoting.candidates import configuration_at
-from shipline.control.access import Ports, Project
+from shipline.control.access import Ports, Project, needs
 from shipline.control.caching import removal_document, shared_document
 from shipline.control.planning import Asked, plan
 
@@ -25,7 +26,7 @@ class Clearing(BaseModel):
     keep: str
 
 
-@router.get("/projects/{project}/cache/why")
+@router.get("/projects/{project}/cache/why", dependencies=[needs(Permission.READ)])
 def why(
     ports: Ports,
     project: Project,
@@ -41,7 +42,7 @@ def why(
     return {"project": project, "revision": planned.revision.commit, "steps": [one.document() for one in answers]}
 
 
-@router.get("/projects/{project}/cache/stats")
+@router.get("/projects/{project}/cache/stats", dependencies=[needs(Permission.READ)])
 def stats(ports: Ports, project: Project) -> dict[str, JsonValue]:
     """Hit rate and time saved of the project's newest steps, and the size of all that is kept."""
     steps = ports.operations.find("steps", project=project, limit=MOST_STEPS)
@@ -53,14 +54,14 @@ def stats(ports: Ports, project: Project) -> dict[str, JsonValue]:
     }
 
 
-@router.get("/cache/gc")
+@router.get("/cache/gc", dependencies=[needs(Permission.READ)])
 def show_removal(ports: Ports, keep: str) -> dict[str, JsonValue]:
     """What would go; nothing does."""
     holdings = look(ports)
     return removal_document(keep, holdings, choose_removal(holdings, read_keep(keep)), removed=False)
 
 
-@router.post("/cache/gc")
+@router.post("/cache/gc", dependencies=[needs(Permission.ADMINISTER)])
 def clear(body: Clearing, ports: Ports) -> dict[str, JsonValue]:
     """Remove what may go, and tell what went."""
     holdings = look(ports)

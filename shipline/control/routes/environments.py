@@ -10,10 +10,11 @@ from delivery.connections import Connections
 from delivery.errors import NotFoundError
 from delivery.gate import Verdict
 from delivery.ledger import Draft
+from delivery.people.roles import Permission
 from delivery.promoting.judging import judge
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import Phase
-from shipline.control.access import Acting, Caller, Ports, Project
+from shipline.control.access import Acting, Caller, Ports, Project, needs
 from shipline.control.answers import require
 from shipline.control.environment_documents import hold_document, incident_document, status_documents
 from shipline.control.known_environments import require_environment, require_ever_known
@@ -40,7 +41,7 @@ class Closing(BaseModel):
     reason: str = "closed by a person"
 
 
-@router.get("/projects/{project}/status")
+@router.get("/projects/{project}/status", dependencies=[needs(Permission.READ)])
 def status(request: Request, ports: Ports, project: Project, environment: str | None = None) -> dict[str, JsonValue]:
     """What runs where, since when, how it is, what waits and why."""
     if environment is not None:
@@ -56,7 +57,7 @@ def status(request: Request, ports: Ports, project: Project, environment: str | 
     }
 
 
-@router.put("/projects/{project}/environments/{environment}/hold")
+@router.put("/projects/{project}/environments/{environment}/hold", dependencies=[needs(Permission.RELEASE)])
 def hold(environment: str, body: Hold, ports: Ports, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """No automation moves this environment from now on."""
     require_environment(ports, project, environment)
@@ -68,7 +69,7 @@ def hold(environment: str, body: Hold, ports: Ports, project: Project, caller: C
     return {"environment": environment, "hold": hold_document(ports, project, environment)}
 
 
-@router.delete("/projects/{project}/environments/{environment}/hold")
+@router.delete("/projects/{project}/environments/{environment}/hold", dependencies=[needs(Permission.RELEASE)])
 def unhold(environment: str, ports: Ports, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """Automation may move it again."""
     require_environment(ports, project, environment)
@@ -76,7 +77,7 @@ def unhold(environment: str, ports: Ports, project: Project, caller: Caller) -> 
     return {"environment": environment, "hold": None}
 
 
-@router.get("/projects/{project}/approvals")
+@router.get("/projects/{project}/approvals", dependencies=[needs(Permission.READ)])
 def approvals(acting: Acting, project: Project) -> list[dict[str, JsonValue]]:
     """What waits for a person."""
     ports = acting.ports
@@ -84,7 +85,7 @@ def approvals(acting: Acting, project: Project) -> list[dict[str, JsonValue]]:
     return [approval_document(acting, one) for one in waiting if judge(ports, one).asks_a_person]
 
 
-@router.get("/projects/{project}/history")
+@router.get("/projects/{project}/history", dependencies=[needs(Permission.READ)])
 def history(
     ports: Ports,
     project: Project,
@@ -101,13 +102,13 @@ def history(
     return history_documents(ports, project, [one for one in found if begin is None or one.requested_at >= begin])
 
 
-@router.get("/projects/{project}/incidents")
+@router.get("/projects/{project}/incidents", dependencies=[needs(Permission.READ)])
 def incidents(ports: Ports, project: Project) -> list[dict[str, JsonValue]]:
     """Open and past incidents, newest first."""
     return [incident_document(row) for row in ports.ledger.rows("incidents", order="-opened_at", project=project)]
 
 
-@router.post("/incidents/{incident}/close")
+@router.post("/incidents/{incident}/close", dependencies=[needs(Permission.RELEASE)])
 def close_incident(incident: str, body: Closing, ports: Ports, caller: Caller) -> dict[str, JsonValue]:
     """Close an incident that no release will close by itself."""
     rows = ports.ledger.rows("incidents", id=incident)

@@ -8,11 +8,12 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 from delivery.config import Configuration
 from delivery.connections import Connections
 from delivery.errors import NotFoundError
+from delivery.people.roles import Permission
 from delivery.policy import policy_document, proposed_policies
 from delivery.promoting.accepting import accept, pending, policies_in_force
 from delivery.promoting.candidates import configuration_at
 from delivery.secret import SecretScope
-from shipline.control.access import Acting, Caller, Ports, Project
+from shipline.control.access import Acting, Caller, Ports, Project, needs
 from shipline.control.known_environments import require_proposed
 from shipline.control.library_notes import note_of_configuration
 from shipline.control.notes import refused_by_acceptance
@@ -39,13 +40,13 @@ class Secret(BaseModel):
     expires_at: datetime | None = None
 
 
-@router.get("/projects/{project}/policy")
+@router.get("/projects/{project}/policy", dependencies=[needs(Permission.READ)])
 def show_policy(ports: Ports, project: Project) -> dict[str, JsonValue]:
     """What is in force, and what `shipline.yaml` proposes beyond it."""
     return _document(ports, project, _proposal(ports, project))
 
 
-@router.post("/projects/{project}/policy/accept")
+@router.post("/projects/{project}/policy/accept", dependencies=[needs(Permission.ADMINISTER)])
 def accept_policy(body: Acceptance, acting: Acting, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """Put what is proposed in force."""
     ports = acting.ports
@@ -63,13 +64,13 @@ def accept_policy(body: Acceptance, acting: Acting, project: Project, caller: Ca
     return {**_document(ports, project, proposal), "refused": [*refused]}
 
 
-@router.get("/projects/{project}/secrets")
+@router.get("/projects/{project}/secrets", dependencies=[needs(Permission.READ)])
 def list_secrets(ports: Ports, project: Project) -> list[JsonValue]:
     """Names, scopes, owners and times; never a value."""
     return [dict(row) for row in ports.secrets.list(project)]
 
 
-@router.put("/projects/{project}/secrets/{name}")
+@router.put("/projects/{project}/secrets/{name}", dependencies=[needs(Permission.ADMINISTER)])
 def set_secret(name: str, body: Secret, ports: Ports, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """Set or replace a secret."""
     if body.environment:
@@ -78,7 +79,7 @@ def set_secret(name: str, body: Secret, ports: Ports, project: Project, caller: 
     return {"name": name, "scope": str(SecretScope(project, body.environment))}
 
 
-@router.delete("/projects/{project}/secrets/{name}")
+@router.delete("/projects/{project}/secrets/{name}", dependencies=[needs(Permission.ADMINISTER)])
 def remove_secret(name: str, ports: Ports, project: Project, environment: str | None = None) -> dict[str, JsonValue]:
     """Remove a secret."""
     if not ports.secrets.remove(name, project, environment):

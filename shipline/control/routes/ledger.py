@@ -12,14 +12,15 @@ from delivery.adapters.segment_files import SegmentFiles
 from delivery.errors import ConfigurationError
 from delivery.ledger_transfer import export_lines, import_lines
 from delivery.ledger_verification import verify
-from shipline.control.access import Acting, Ports, Project
+from delivery.people.roles import Permission
+from shipline.control.access import Acting, Ports, Project, needs
 from shipline.control.reconciling import reconcile
 
 router = APIRouter(tags=["ledger"])
 MOST_IMPORT_BYTES = 64 * 1024 * 1024
 
 
-@router.get("/ledger/verify")
+@router.get("/ledger/verify", dependencies=[needs(Permission.READ)])
 def verify_ledger(ports: Ports) -> dict[str, JsonValue]:
     """Check every entry of every chain."""
     found = verify(ports.ledger, read_heads(ports.home), SegmentFiles(ports.home))
@@ -31,27 +32,27 @@ def verify_ledger(ports: Ports) -> dict[str, JsonValue]:
     }
 
 
-@router.post("/ledger/rebuild")
+@router.post("/ledger/rebuild", dependencies=[needs(Permission.ADMINISTER)])
 def rebuild(ports: Ports) -> dict[str, JsonValue]:
     """Make the projections anew from the entries."""
     ports.ledger.rebuild()
     return {"ok": True, "rows": sum(head[0] for head in ports.ledger.streams().values())}
 
 
-@router.post("/ledger/reconcile")
+@router.post("/ledger/reconcile", dependencies=[needs(Permission.ADMINISTER)])
 def reconcile_ledger(acting: Acting) -> dict[str, JsonValue]:
     """Append what Prefect's history knows and the ledger missed."""
     appended = reconcile(acting)
     return {"ok": True, "rows": sum(head[0] for head in acting.ports.ledger.streams().values()), "appended": appended}
 
 
-@router.get("/projects/{project}/ledger/export")
+@router.get("/projects/{project}/ledger/export", dependencies=[needs(Permission.READ)])
 def export(ports: Ports, project: Project) -> StreamingResponse:
     """Every entry of the project as JSON Lines."""
     return StreamingResponse(_lines(export_lines(ports.ledger, [project])), media_type="application/jsonl")
 
 
-@router.post("/projects/{project}/ledger/import")
+@router.post("/projects/{project}/ledger/import", dependencies=[needs(Permission.ADMINISTER)])
 async def bring_in(request: Request, ports: Ports, project: Project) -> dict[str, JsonValue]:
     """Append JSON Lines; nothing when any line is bad."""
     content = bytearray()

@@ -8,13 +8,14 @@ from pydantic import JsonValue
 from delivery.dora import beside, measure
 from delivery.dora_question import parse_question
 from delivery.dora_rows import read_history
-from shipline.control.access import Ports, Project
+from delivery.people.roles import Permission
+from shipline.control.access import Ports, Project, needs
 from shipline.control.known_environments import require_ever_known
 
 router = APIRouter(tags=["metrics"])
 
 
-@router.get("/projects/{project}/dora")
+@router.get("/projects/{project}/dora", dependencies=[needs(Permission.READ)])
 def dora(  # noqa: PLR0913, PLR0917  # query parameters
     ports: Ports,
     project: Project,

@@ -5,19 +5,20 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from pydantic import JsonValue
 
-from shipline.control.access import Ports
+from delivery.people.roles import Permission
+from shipline.control.access import Ports, needs
 from shipline.control.queue_documents import queue_document
 
 router = APIRouter(tags=["monitoring"])
 
 
-@router.get("/queue")
+@router.get("/queue", dependencies=[needs(Permission.READ)])
 def queue(ports: Ports) -> dict[str, JsonValue]:
     """What waits for a flow run, of all projects, in the order in which it is served."""
     return queue_document(ports)
 
 
-@router.get("/metrics", response_class=Response)
+@router.get("/metrics", response_class=Response, dependencies=[needs(Permission.READ)])
 def metrics(request: Request, ports: Ports) -> Response:
     """In Prometheus' text format; scrape it with the API token as bearer token."""
     from shipline.control.prometheus import CONTENT_TYPE, exposition  # memory that an unscraped plane does not pay

@@ -5,8 +5,9 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from delivery.people.roles import Permission
 from delivery.plan import plan_document
-from shipline.control.access import Caller, Ports, Project
+from shipline.control.access import Caller, Ports, Project, needs
 from shipline.control.notes import notes_of
 from shipline.control.planning import Asked, plan
 from shipline.control.projects import project_document, register
@@ -25,19 +26,19 @@ class Registration(BaseModel):
     slug: str | None = None
 
 
-@router.post("/projects")
+@router.post("/projects", dependencies=[needs(Permission.ADMINISTER)])
 def add(body: Registration, ports: Ports, caller: Caller) -> dict[str, JsonValue]:
     """Register a project; the same source again is the same project."""
     return register(ports, body.location, body.slug, caller)
 
 
-@router.get("/projects")
+@router.get("/projects", dependencies=[needs(Permission.READ)])
 def list_projects(ports: Ports) -> list[dict[str, JsonValue]]:
     """Every registered project."""
     return [project_document(row) for row in ports.ledger.rows("projects", order="slug")]
 
 
-@router.get("/projects/{project}/plan")
+@router.get("/projects/{project}/plan", dependencies=[needs(Permission.READ)])
 def show_plan(  # query parameters
     ports: Ports,
     project: Project,

@@ -6,9 +6,10 @@ from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from delivery.gate import Verdict
+from delivery.people.roles import Permission
 from delivery.run import RunState
 from delivery.running.work import read_run
-from shipline.control.access import Acting, Caller, Ports, Project
+from shipline.control.access import Acting, Caller, Ports, Project, needs
 from shipline.control.answers import require
 from shipline.control.notes import notes_of
 from shipline.control.planning import Asked
@@ -48,7 +49,7 @@ class Reason(BaseModel):
     reason: str = "no reason given"
 
 
-@router.post("/projects/{project}/runs", status_code=201)
+@router.post("/projects/{project}/runs", status_code=201, dependencies=[needs(Permission.DEVELOP)])
 def post_run(body: RunRequest, acting: Acting, project: Project, caller: Caller) -> dict[str, JsonValue]:
     """Ask for a revision to be verified, built and promoted as far as it may go without a person."""
     asked = Asked(**body.model_dump(exclude={"plan_later"}))
@@ -58,13 +59,13 @@ def post_run(body: RunRequest, acting: Acting, project: Project, caller: Caller)
     return {"id": run.id, "notes": notes_of(acting.ports, project, asked, run.revision)}
 
 
-@router.get("/runs/{run}")
+@router.get("/runs/{run}", dependencies=[needs(Permission.READ)])
 def show(run: str, acting: Acting) -> dict[str, JsonValue]:
     """A run, its steps, artifacts and promotions, as they stand now."""
     return run_document(acting, read_run(acting.ports, run))
 
 
-@router.get("/runs/{run}/logs")
+@router.get("/runs/{run}/logs", dependencies=[needs(Permission.READ)])
 def logs(run: str, ports: Ports, step: str | None = None, offset: int = 0) -> Response:
     """A piece of a log from a byte on; headers say where the next begins and whether it ends there."""
     file, finished = find_log(ports, run, step)
@@ -78,7 +79,7 @@ def logs(run: str, ports: Ports, step: str | None = None, offset: int = 0) -> Re
     return Response(content, media_type="text/plain; charset=utf-8", headers=headers)
 
 
-@router.post("/runs/{run}/retry")
+@router.post("/runs/{run}/retry", dependencies=[needs(Permission.DEVELOP)])
 def retry(run: str, acting: Acting) -> dict[str, JsonValue]:
     """Continue a run that did not pass, under its id, from what did not: what it finished is reused."""
     ports = acting.ports
@@ -93,7 +94,7 @@ def retry(run: str, acting: Acting) -> dict[str, JsonValue]:
     return run_document(acting, again)
 
 
-@router.post("/runs/{run}/abort")
+@router.post("/runs/{run}/abort", dependencies=[needs(Permission.DEVELOP)])
 def abort(run: str, body: Reason, acting: Acting, caller: Caller) -> dict[str, JsonValue]:
     """Stop a run: its steps are killed; what it promoted already goes its own way."""
     ports = acting.ports
