@@ -37,7 +37,8 @@ def said(name: str, decision: str = "approve", **more: object) -> Approval:
 
 
 def facts(*approvals: Approval, **more: Any) -> ApprovalFacts:  # noqa: ANN401  # fields
-    return ApprovalFacts(**{"people": PEOPLE, "now": NOW, "approvals": approvals, "expires_at": LATER} | more)
+    given: dict[str, Any] = {"people": PEOPLE, "now": NOW, "approvals": approvals, "expires_at": LATER}
+    return ApprovalFacts(**given | more)
 
 
 def test_it_waits_until_enough_different_people_said_yes() -> None:
