@@ -13,7 +13,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from delivery.artifact import Digest
 from delivery.canonical import canonical_bytes
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.ledger import utc_text
 
 FRESH = timedelta(minutes=10)

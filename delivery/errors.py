@@ -7,7 +7,7 @@
         VerificationError    the evidence was read and it is wrong
       DefectError            Shipline itself is wrong; the same call would end the same way
 
-A refusal (a gate or a person said no) is not an error: it is a `delivery.gate.Verdict`.
+A refusal (a gate or a person said no) is not an error: it is a `delivery.gates.verdict.Verdict`.
 """
 
 from dataclasses import dataclass

@@ -11,7 +11,7 @@ from pydantic import TypeAdapter
 
 from delivery.connections import Connections
 from delivery.errors import TransientError
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.people.one_time_code import CodeState, judge_code
 from delivery.people.reading import read_people
 

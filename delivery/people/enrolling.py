@@ -10,7 +10,7 @@ from pydantic import JsonValue
 from delivery.actor import Actor
 from delivery.connections import Connections
 from delivery.errors import ConfigurationError, NotFoundError
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.ledger import utc_text
 from delivery.people.code_checking import SCOPE, check_against, secret_name
 from delivery.people.one_time_code import Enrolment, new_enrolment

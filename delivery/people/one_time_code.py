@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 
 import pyotp
 
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 
 ISSUER = "Shipline"
 MOST_WRONG = 5

@@ -5,9 +5,9 @@ from collections.abc import Iterator, Sequence
 from pydantic import JsonValue, TypeAdapter
 
 from delivery.approval import Approval
-from delivery.approval_rules import ApprovalFacts, ApprovalRules, Authors
 from delivery.approval_statement import Statement, read_statement
 from delivery.connections import Connections
+from delivery.gates.approvals import ApprovalFacts, ApprovalRules, Authors
 from delivery.people.person import People
 from delivery.people.reading import read_people
 from delivery.policy import EnvironmentPolicy

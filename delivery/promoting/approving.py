@@ -12,7 +12,7 @@ from delivery.actor import Actor
 from delivery.approval import Approval
 from delivery.configuration import configuration_changes
 from delivery.connections import Connections
-from delivery.gate import short
+from delivery.gates.verdict import short
 from delivery.ledger import Draft, utc_text
 from delivery.promoting.accepting import policy_version
 from delivery.promoting.candidates import candidate_of, release_of

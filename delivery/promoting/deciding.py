@@ -3,10 +3,10 @@
 from pydantic import JsonValue
 
 from delivery.approval import Approval
-from delivery.approval_rules import objections
 from delivery.connections import Connections
 from delivery.errors import StaleFenceError
-from delivery.gate import Verdict
+from delivery.gates.approvals import objections
+from delivery.gates.verdict import Verdict
 from delivery.ledger import Draft
 from delivery.people.reading import read_people
 from delivery.ports import Guard

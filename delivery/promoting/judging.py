@@ -7,21 +7,14 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from delivery.approval_rules import require_approvals
 from delivery.artifact import Digest
 from delivery.connections import Connections
-from delivery.gate import (
-    ServiceLine,
-    Verdict,
-    refusals,
-    require_clean,
-    require_newer,
-    require_not_bad,
-    require_not_held,
-    require_verified_before,
-    require_verified_upstream,
-    waits,
-)
+from delivery.gates.approvals import require_approvals
+from delivery.gates.clean import require_clean, require_not_bad
+from delivery.gates.hold import require_not_held
+from delivery.gates.newer import ServiceLine, require_newer
+from delivery.gates.upstream import require_verified_before, require_verified_upstream
+from delivery.gates.verdict import Verdict, refusals, waits
 from delivery.ports import SourceRepository
 from delivery.promoting.accepting import AcceptedPolicy, policy_in_force, policy_version
 from delivery.promoting.approval_facts import approval_facts, approvals_for, rules_of

@@ -5,7 +5,7 @@ from pydantic import JsonValue
 from delivery.actor import SHIPLINE, Actor
 from delivery.connections import Connections
 from delivery.errors import StaleFenceError
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.ledger import Draft
 from delivery.ports import Guard
 from delivery.promoting.turn import LEASE, read_promotion, read_promotions, utc_now

@@ -8,7 +8,7 @@ from fastapi import Depends, Header, Request
 from delivery.actor import Actor
 from delivery.connections import Connections
 from delivery.errors import NotFoundError
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.people.roles import BUILT_IN, Permission
 from shipline.control.answers import Refused
 from shipline.control.control import Control

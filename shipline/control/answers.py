@@ -9,7 +9,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 
 from delivery.errors import ConfigurationError, DeliveryError, NotFoundError, Problem, TransientError
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ from typing import Literal
 from delivery.actor import Actor
 from delivery.approval_statement import Statement, judge_statement, read_statement
 from delivery.connections import Connections
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.people.code_checking import check_code
 from delivery.people.reading import read_people
 from delivery.people.roles import Permission

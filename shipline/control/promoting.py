@@ -9,7 +9,7 @@ from delivery.actor import Actor
 from delivery.artifact import Digest
 from delivery.connections import Connections
 from delivery.errors import ConfigurationError, NotFoundError
-from delivery.gate import short
+from delivery.gates.verdict import short
 from delivery.promoting.candidates import release_of
 from delivery.promoting.live import live_services
 from delivery.promoting.requesting import Wanted, last_good, request_promotion, rollback_to

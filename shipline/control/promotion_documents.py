@@ -5,9 +5,9 @@ from collections.abc import Sequence
 from pydantic import JsonValue
 
 from delivery.approval import Approval
-from delivery.approval_rules import ApprovalRules, who_can
 from delivery.connections import Connections
 from delivery.errors import DeliveryError
+from delivery.gates.approvals import ApprovalRules, who_can
 from delivery.ledger import utc_text
 from delivery.promoting.accepting import policy_version
 from delivery.promoting.approval_facts import approval_facts, approvals_for, approvals_of_each, rules_of

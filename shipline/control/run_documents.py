@@ -6,7 +6,7 @@ from typing import cast
 from pydantic import JsonValue
 
 from delivery.connections import Connections
-from delivery.gate import short
+from delivery.gates.verdict import short
 from delivery.ledger import utc_text
 from delivery.promoting.accepting import policies_in_force
 from delivery.promoting.turn import read_promotions

@@ -17,7 +17,7 @@ from delivery.config import Smoke
 from delivery.configuration import definition_document
 from delivery.connections import Connections
 from delivery.errors import DeliveryError, StaleFenceError
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.home import Home
 from delivery.ledger import Draft, Entry, breaks
 from delivery.people.registering import Changes, add_person

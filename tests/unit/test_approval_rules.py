@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from delivery.approval import Approval
-from delivery.approval_rules import ApprovalFacts, ApprovalRules, Authors, objections, require_approvals, who_can
 from delivery.artifact import Digest
-from delivery.gate import Verdict
+from delivery.gates.approvals import ApprovalFacts, ApprovalRules, Authors, objections, require_approvals, who_can
+from delivery.gates.verdict import Verdict
 from delivery.people.person import Delegation, People, Person
 
 CANDIDATE = Digest("sha256:" + "ab" * 32)

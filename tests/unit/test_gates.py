@@ -6,18 +6,11 @@ import pytest
 
 from delivery.actor import SHIPLINE, Actor
 from delivery.artifact import Digest
-from delivery.gate import (
-    ServiceLine,
-    Verdict,
-    refusals,
-    require_clean,
-    require_newer,
-    require_not_bad,
-    require_not_held,
-    require_verified_before,
-    require_verified_upstream,
-    waits,
-)
+from delivery.gates.clean import require_clean, require_not_bad
+from delivery.gates.hold import require_not_held
+from delivery.gates.newer import ServiceLine, require_newer
+from delivery.gates.upstream import require_verified_before, require_verified_upstream
+from delivery.gates.verdict import Verdict, refusals, waits
 from delivery.promotion import Kind
 
 RELEASE = Digest("sha256:" + "ab" * 32)

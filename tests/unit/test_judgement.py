@@ -1,6 +1,6 @@
 """What every gate said, taken together."""
 
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.promoting.judging import Judgement
 
 ASKS = Verdict("approvals", ("waiting for 1 approval",), waiting=True)

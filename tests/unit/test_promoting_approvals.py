@@ -7,7 +7,7 @@ import pytest
 
 from delivery.actor import SHIPLINE, Actor
 from delivery.errors import StaleFenceError
-from delivery.gate import short
+from delivery.gates.verdict import short
 from delivery.promoting import approving, closing, passing
 from delivery.promoting.approval_facts import approvals_for
 from delivery.promoting.approving import Decision

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from delivery.actor import SHIPLINE
-from delivery.gate import short
+from delivery.gates.verdict import short
 from delivery.promoting.judging import judge
 from delivery.promoting.requesting import request_promotion, rollback_to
 from delivery.promotion import Kind, Phase, Promotion

@@ -10,7 +10,7 @@ from delivery.dora import measure
 from delivery.dora_question import Question, Window
 from delivery.dora_rows import read_history
 from delivery.errors import ConfigurationError, NotFoundError
-from delivery.gate import short
+from delivery.gates.verdict import short
 from delivery.promoting.judging import judge
 from delivery.promotion import Kind, Phase, Promotion
 from shipline.control.promoting import promote

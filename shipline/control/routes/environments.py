@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from delivery.connections import Connections
 from delivery.errors import NotFoundError
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.ledger import Draft
 from delivery.people.roles import Permission
 from delivery.promoting.judging import judge

@@ -8,7 +8,7 @@ from fastapi import APIRouter
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from delivery.adapters.ssh_keygen import NAMESPACE
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.people.roles import Permission
 from delivery.promoting.approval_facts import statement_about
 from delivery.promoting.deciding import decide

@@ -5,7 +5,7 @@ from dataclasses import replace
 from fastapi import APIRouter, Response
 from pydantic import BaseModel, ConfigDict, JsonValue
 
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.people.roles import Permission
 from delivery.run import RunState
 from delivery.running.work import read_run

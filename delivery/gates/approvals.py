@@ -12,7 +12,7 @@ from typing import Literal
 from delivery.actor import KnownBy
 from delivery.approval import Approval
 from delivery.config import Evidence
-from delivery.gate import Verdict
+from delivery.gates.verdict import Verdict
 from delivery.people.person import People
 from delivery.people.roles import Permission, permissions_of
 
