@@ -3,8 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from delivery.config import Evidence
-
+Evidence = Literal["none", "api-token", "one-time-code", "ssh-signature"]
 KnownBy = Evidence | Literal["imported"]
 
 

@@ -8,8 +8,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$")]
-"""Lower-case letters, digits and inner hyphens, at most 40 characters."""
+from delivery.actor import Evidence
+from delivery.config_gates import MOST_WINDOWS, Freeze, Upstreams
+from delivery.config_types import Name, Seconds
+
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 SecretReference = Annotated[str, StringConstraints(pattern=r"^secret:[A-Za-z_][A-Za-z0-9_.-]*$")]
 """`secret:NAME`; values never stand in a configuration."""
@@ -17,8 +19,6 @@ Command = Annotated[str, StringConstraints(min_length=1)] | Annotated[list[str],
 """A shell string (run by bash with `set -euo pipefail`) or a list of arguments (run as it is)."""
 Glob = Annotated[str, StringConstraints(min_length=1, max_length=300)]
 """A git wildmatch pattern relative to the repository's root; `**` crosses folders; a folder means all in it."""
-Evidence = Literal["none", "api-token", "one-time-code", "ssh-signature"]
-Seconds = Annotated[float, Field(gt=0, le=86_400)]
 
 
 class Section(BaseModel):
@@ -242,8 +242,12 @@ class Environment(Section):
     """A place a release runs. Who may go there is policy: proposed here, accepted in the control plane."""
 
     tier: Literal["development", "testing", "staging", "production"] = "development"
-    after: Name | None = None
-    """The environment a release must be verified in first."""
+    after: Name | Upstreams | None = None
+    """The environment a release must be verified in first; of several all or any."""
+    soak_seconds: float = Field(default=0, ge=0, le=31 * 86_400)
+    """How long it must have been verified there."""
+    freeze: list[Freeze] = Field(default=[], max_length=MOST_WINDOWS)
+    """When nothing rolls out here."""
     automatic: bool = True
     """Whether a release verified upstream is promoted here without being asked (approvals still apply)."""
     approvals: Approvals = Approvals(count=0)

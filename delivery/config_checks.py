@@ -3,11 +3,13 @@
 from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from delivery.config import Configuration, Library, Service
-from delivery.config_environment_checks import ENVIRONMENT_CHECKS
+from delivery.config_environment_checks import ENVIRONMENT_CHECKS, named_before
 from delivery.config_findings import Finding, named, shortened
+from delivery.config_gate_checks import GATE_CHECKS
 from delivery.config_graph import cycles
 from delivery.config_patterns import check_patterns
 from delivery.config_value_checks import VALUE_CHECKS
+from delivery.pipeline import names_of
 from delivery.yaml_document import Path
 
 _LONGEST_CIRCLE = 10
@@ -32,7 +34,8 @@ def references_exist(configuration: Configuration) -> Iterator[Finding]:
         yield from _missing((section, name, "depends_on"), part.depends_on, "service or library", parts)
     for name, environment in configuration.environments.items():
         at = ("environments", name)
-        yield from _missing_one((*at, "after"), environment.after, "environment", configuration.environments)
+        for place, name_before in named_before(name, environment):
+            yield from _missing_one(place, name_before, "environment", configuration.environments)
         yield from _missing_one((*at, "smoke"), environment.smoke, "smoke suite", configuration.smoke)
         for service in environment.services:
             yield from _missing_one((*at, "services", service), service, "service", services, at_key=True)
@@ -61,7 +64,7 @@ def nothing_waits_for_itself(configuration: Configuration) -> Iterator[Finding]:
         lambda name: ("services" if name in configuration.services else "libraries", name, "depends_on"),
         "depends on",
     )
-    after = {name: [one.after] if one.after else [] for name, one in configuration.environments.items()}
+    after = {name: names_of(one.after) for name, one in configuration.environments.items()}
     yield from _cyclic(after, lambda name: ("environments", name, "after"), "comes after")
 
 
@@ -107,5 +110,6 @@ _CHECKS: tuple[Callable[[Configuration], Iterator[Finding]], ...] = (
     names_are_unique,
     *VALUE_CHECKS,
     *ENVIRONMENT_CHECKS,
+    *GATE_CHECKS,
     check_patterns,
 )

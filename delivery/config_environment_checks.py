@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterator
 from urllib.parse import urlsplit
 
-from delivery.config import Configuration
+from delivery.config import Configuration, Environment
 from delivery.config_findings import Finding, named, shortened
+from delivery.config_gates import Upstreams
 from delivery.policy import TIERS
 from delivery.yaml_document import Path
 
@@ -42,13 +43,22 @@ def rollouts_have_time(configuration: Configuration) -> Iterator[Finding]:
 def tiers_do_not_go_down(configuration: Configuration) -> Iterator[Finding]:
     """What production has verified has no use for being tried in a lesser environment afterwards."""
     for name, environment in configuration.environments.items():
-        before = configuration.environments.get(environment.after or "")
-        if before and TIERS.index(environment.tier) < TIERS.index(before.tier):
-            at = ("environments", name, "after")
-            message = (
-                f"{name} is for {environment.tier} and comes after {environment.after}, which is for {before.tier}"
-            )
-            yield Finding(at, message, f"set environments.{name}.tier, or turn the two round")
+        for at, earlier in named_before(name, environment):
+            before = configuration.environments.get(earlier)
+            if before and TIERS.index(environment.tier) < TIERS.index(before.tier):
+                message = f"{name} is for {environment.tier} and comes after {earlier}, which is for {before.tier}"
+                yield Finding(at, message, f"set environments.{name}.tier, or turn the two round")
+
+
+def named_before(name: str, environment: Environment) -> Iterator[tuple[Path, str]]:
+    """Where an environment names one that comes before it, and which."""
+    at: Path = ("environments", name, "after")
+    match environment.after:
+        case str() as single:
+            yield at, single
+        case Upstreams() as several:
+            yield from (((*at, "all", number), one) for number, one in enumerate(several.all))
+            yield from (((*at, "any", number), one) for number, one in enumerate(several.any))
 
 
 def addresses_can_be_opened(configuration: Configuration) -> Iterator[Finding]:

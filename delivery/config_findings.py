@@ -13,6 +13,7 @@ from pydantic import BaseModel, JsonValue, ValidationError
 from pydantic_core import ErrorDetails
 
 from delivery.config import Configuration
+from delivery.config_types import keys_of
 from delivery.yaml_document import Path
 
 _LONGEST_VALUE = 40
@@ -151,7 +152,7 @@ def _add_hint(path: Path) -> str:
 
 
 def _unknown_key(path: Path) -> Finding:
-    known = tuple(name for option in annotations_at(path[:-1]) if _is_model(option) for name in option.model_fields)
+    known = tuple(name for option in annotations_at(path[:-1]) if _is_model(option) for name in keys_of(option))
     key = str(path[-1])
     return Finding(path, f"unknown key '{shortened(key)}'{_inside(path)}", at_key=True, unknown=key, known=known)
 
@@ -236,8 +237,8 @@ def _declared(path: Path) -> list[Any]:
 
 def _step_into(option: Any, part: str | int) -> Iterator[Any]:  # noqa: ANN401  # types are values here
     origin, arguments = get_origin(option), get_args(option)
-    if _is_model(option) and part in option.model_fields:
-        yield from _alternatives(option.model_fields[part].annotation)
+    if _is_model(option) and part in (keys := keys_of(option)):
+        yield from _alternatives(keys[part].annotation)
     elif origin is dict and isinstance(part, str):
         yield from _alternatives(arguments[1])
     elif origin is list and isinstance(part, int):
@@ -270,7 +271,7 @@ _MANY = {str: "texts", int: "whole numbers"}
 def _word(option: Any) -> str:  # noqa: ANN401
     origin, arguments = get_origin(option), get_args(option)
     if _is_model(option):
-        return f"a section with {', '.join(list(option.model_fields)[:4])}"
+        return f"a section with {', '.join(list(keys_of(option))[:4])}"
     if origin is dict:
         return "a section of names and their values"
     if origin is list:

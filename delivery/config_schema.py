@@ -13,6 +13,7 @@ from pydantic import BaseModel, JsonValue
 
 from delivery.config import Configuration
 from delivery.config_findings import expected_of
+from delivery.config_types import keys_of
 
 SCHEMA_NAME = "shipline.schema.json"
 REFERENCE_NAME = "configuration.md"
@@ -71,7 +72,7 @@ def _models(model: type[BaseModel], seen: list[type[BaseModel]]) -> list[type[Ba
     if model in seen:
         return seen
     seen.append(model)
-    for field in model.model_fields.values():
+    for field in keys_of(model).values():
         for inner in _inner_models(field.annotation):
             _models(inner, seen)
     return seen
@@ -87,7 +88,7 @@ def _inner_models(annotation: object) -> Iterator[type[BaseModel]]:
 def _section_lines(model: type[BaseModel]) -> list[str]:
     lines = [f"## {model.__name__}", "", inspect.cleandoc(model.__doc__ or ""), ""]
     lines += ["| key | what | default | meaning |", "|--|--|--|--|"]
-    for name, field in model.model_fields.items():
+    for name, field in keys_of(model).items():
         default = (
             "**required**"
             if field.is_required()
@@ -103,7 +104,8 @@ def _kind(annotation: object) -> str:
     words = expected_of(annotation)
     if not inner:
         return words
-    links = " or ".join(f"[{name}](#{name.lower()})" for name in inner)
+    plain = "a text or " if words.startswith("a text or ") else ""
+    links = plain + " or ".join(f"[{name}](#{name.lower()})" for name in inner)
     return f"{links} by name" if words.startswith("a section of") else f"{links} list" if "a list" in words else links
 
 

@@ -7,6 +7,7 @@ from delivery.caching.tiers import SharedTier
 from delivery.home import Home
 from delivery.ports import (
     ArtifactStore,
+    Calendars,
     Clock,
     Deployer,
     Ledger,
@@ -52,6 +53,7 @@ class Connections:
     smoker: Smoker
     secrets: SecretStore
     signatures: Signatures
+    calendars: Calendars
     shared: SharedTier | None = None
     """Results that other installations read too, if there is such a tier; `store` and `step_cache` read it already."""
     close: Callable[[], None] = lambda: None

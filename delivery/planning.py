@@ -9,6 +9,7 @@ from delivery.baseline import change_set, choose_baseline
 from delivery.caching.origin import may_be_shared
 from delivery.config import Configuration, Environment
 from delivery.impact import Impact, impacts, is_forced
+from delivery.pipeline import as_words
 from delivery.plan import Plan, PlannedDeploy, PlannedService
 from delivery.ports import Builds, SourceRepository, StepCache
 from delivery.source import ChangeSet, Revision
@@ -115,7 +116,8 @@ def planned_deploys(request: PlanRequest) -> tuple[PlannedDeploy, ...]:
 def _waits_for(environment: Environment) -> tuple[str, ...]:
     count = environment.approvals.count
     return (
-        *([f"verified in {environment.after}"] if environment.after else []),
+        *([f"verified in {as_words(environment.after)}"] if environment.after else []),
+        *([f"{environment.soak_seconds:g} s there"] if environment.soak_seconds else []),
         *([] if environment.automatic else ["a person to promote it"]),
         *([f"{count} approval{'s' if count > 1 else ''}"] if count else []),
     )

@@ -4,15 +4,19 @@ Tightening is accepted at once; loosening waits for a person under the policy in
 proposal of a project is accepted as it is.
 """
 
+import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
-from graphlib import CycleError, TopologicalSorter
 from typing import Literal
 
 from pydantic import JsonValue, TypeAdapter
 
-from delivery.config import Approvals, Configuration, Environment, Evidence, Smoke
+from delivery.actor import Evidence
+from delivery.config import Approvals, Configuration, Environment, Smoke
+from delivery.config_gates import Freeze
 from delivery.errors import ConfigurationError
+from delivery.loosening import freezes_less
+from delivery.pipeline import After, before, demands, names_of, ordered, tidied
 
 Tier = Literal["development", "testing", "staging", "production"]
 TIERS: tuple[Tier, ...] = ("development", "testing", "staging", "production")
@@ -24,7 +28,9 @@ class EnvironmentPolicy:
 
     environment: str
     tier: Tier = "development"
-    after: str | None = None
+    after: After = None
+    soak_seconds: float = 0
+    freeze: tuple[Freeze, ...] = ()
     automatic: bool = True
     approvals: int = 0
     approval_roles: Mapping[str, int] = field(default_factory=dict)
@@ -71,7 +77,7 @@ def proposed_policies(configuration: Configuration) -> dict[str, EnvironmentPoli
 
 def policy_document(policy: EnvironmentPolicy) -> dict[str, JsonValue]:
     """The policy as the ledger keeps it: the body of `policy.accepted`, without its version."""
-    document: dict[str, JsonValue] = _ADAPTER.dump_python(policy, mode="json")
+    document: dict[str, JsonValue] = _ADAPTER.dump_python(policy, mode="json", by_alias=True)
     return document
 
 
@@ -87,24 +93,16 @@ def pipeline_order(policies: Policies) -> tuple[str, ...]:
     An upstream that is not there does not order anything. ConfigurationError for a cycle.
     """
     names = sorted(policies, key=lambda name: (TIERS.index(policies[name].tier), name))
-    graph = {name: upstreams(policies, name)[:1] for name in names}
-    try:
-        return tuple(TopologicalSorter(graph).static_order())
-    except CycleError as error:
-        cycle = " -> ".join(reversed(error.args[1]))
-        raise ConfigurationError(
-            f"ordering environments: each comes after the other: {cycle}", hint="remove one `after`"
-        ) from None
+    return ordered(_afters(policies), names)
 
 
 def upstreams(policies: Policies, environment: str) -> tuple[str, ...]:
-    """The environments that a release passes before this one, nearest first."""
-    found: list[str] = []
-    after = policies[environment].after if environment in policies else None
-    while after is not None and after in policies and after not in found:
-        found.append(after)
-        after = policies[after].after
-    return tuple(found)
+    """The environments that a release may pass before this one, nearest first."""
+    return before(_afters(policies), environment)
+
+
+def _afters(policies: Policies) -> dict[str, After]:
+    return {name: policy.after for name, policy in policies.items()}
 
 
 def differences(in_force: Policies, proposed: Policies) -> list[PolicyDifference]:
@@ -142,7 +140,9 @@ def _proposed(name: str, environment: Environment, smoke: Smoke | None) -> Envir
     return EnvironmentPolicy(
         environment=name,
         tier=environment.tier,
-        after=environment.after,
+        after=tidied(environment.after),
+        soak_seconds=environment.soak_seconds,
+        freeze=tuple(environment.freeze),
         automatic=environment.automatic,
         approvals=approvals.count,
         approval_roles=approvals.roles,
@@ -172,7 +172,7 @@ Rule = Callable[[EnvironmentPolicy, EnvironmentPolicy, Policies], bool]
 
 def _after_loosens(old: EnvironmentPolicy, new: EnvironmentPolicy, proposed: Policies) -> bool:
     """Coming later in the same line demands more; anything else demands something less."""
-    return old.after is not None and old.after not in upstreams(proposed, new.environment)
+    return not demands(_afters(proposed), new.after, old.after)
 
 
 def _smoke_loosens(old: EnvironmentPolicy, new: EnvironmentPolicy, _: Policies) -> bool:
@@ -191,6 +191,8 @@ def _roles_loosen(old: Mapping[str, int], new: Mapping[str, int]) -> bool:
 _LOOSENS: dict[str, Rule] = {
     "tier": lambda old, new, _: TIERS.index(new.tier) < TIERS.index(old.tier),
     "after": _after_loosens,
+    "soak_seconds": lambda old, new, _: new.soak_seconds < old.soak_seconds,
+    "freeze": lambda old, new, _: freezes_less(old.freeze, new.freeze),
     "automatic": lambda _old, new, _: new.automatic,
     "approvals": lambda old, new, _: new.approvals < old.approvals,
     "approval_roles": lambda old, new, _: _roles_loosen(old.approval_roles, new.approval_roles),
@@ -211,7 +213,7 @@ _LOOSENS: dict[str, Rule] = {
 
 def _stands(policies: Policies) -> bool:
     """Whether every upstream is there and there is an order."""
-    if any(policy.after is not None and policy.after not in policies for policy in policies.values()):
+    if any(name not in policies for policy in policies.values() for name in names_of(policy.after)):
         return False
     try:
         pipeline_order(policies)
@@ -221,14 +223,18 @@ def _stands(policies: Policies) -> bool:
 
 
 def _shown(value: JsonValue) -> str:
-    if isinstance(value, dict):
-        requests = value.get("requests")
-        return f"{len(requests) if isinstance(requests, list) else 0} requests"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float):
-        return f"{value:g}"
-    return "(none)" if value is None else str(value)
+    match value:
+        case {"requests": list() as requests}:
+            return f"{len(requests)} requests"
+        case None | [] | {}:
+            return "(none)"
+        case dict() | list():
+            return json.dumps(value, ensure_ascii=False)
+        case bool():
+            return "yes" if value else "no"
+        case float():
+            return f"{value:g}"
+    return str(value)
 
 
 _ADAPTER = TypeAdapter(EnvironmentPolicy)

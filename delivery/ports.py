@@ -8,7 +8,7 @@ passes the same contract test as the real adapters.
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from threading import Event
 from typing import Protocol
@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from delivery.artifact import Artifact, Digest
 from delivery.config import Fixture, Smoke
+from delivery.freezing import Span
 from delivery.ledger import Draft, Entry
 from delivery.queue import Queued
 from delivery.rollout import Candidate, Handle, Observed, Progress, RolloutPlan, Target
@@ -33,6 +34,18 @@ class Clock(Protocol):
 
     def now(self) -> datetime:
         """Aware, in UTC."""
+        ...
+
+
+class Calendars(Protocol):
+    """Reads iCalendar files."""
+
+    def spans(self, content: bytes, time_zone: str, day: date) -> tuple[Span, ...]:
+        """The events that touch the 40 days from a day (in UTC) on, recurring ones each time, cancelled ones never.
+
+        Dates and times without a time zone of their own are as clocks show them in the one given. ConfigurationError
+        when it is no such file, or more than can be read in ten seconds.
+        """
         ...
 
 

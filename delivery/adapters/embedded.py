@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from functools import cache, partial
 
+from delivery.adapters.calendar_files import CalendarFiles
 from delivery.adapters.encrypted_secrets import EncryptedSecrets
 from delivery.adapters.git import GitRepository
 from delivery.adapters.http_smoke import HttpSmoker
@@ -50,6 +51,7 @@ def connect(home: Home, shared_cache: SharedCacheSettings | None = None) -> Conn
         smoker=HttpSmoker(),
         secrets=EncryptedSecrets(home),
         signatures=SshKeygen(),
+        calendars=CalendarFiles(),
         shared=tiers.shared,
         close=database.dispose,
     )

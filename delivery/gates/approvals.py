@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
-from delivery.actor import KnownBy
+from delivery.actor import Evidence, KnownBy
 from delivery.approval import Approval
-from delivery.config import Evidence
 from delivery.gates.verdict import Verdict
 from delivery.people.person import People
 from delivery.people.roles import Permission, permissions_of

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,3 +36,8 @@ def waits(verdicts: Iterable[Verdict]) -> tuple[str, ...]:
 def short(digest: str) -> str:
     """A digest as people read it."""
     return digest.removeprefix("sha256:")[:12]
+
+
+def moment(when: datetime) -> str:
+    """A time as people read it in a reason: RFC 3339 in UTC, to the second."""
+    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

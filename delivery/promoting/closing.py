@@ -8,6 +8,7 @@ from pydantic import JsonValue
 from delivery.actor import SHIPLINE
 from delivery.connections import Connections
 from delivery.ledger import Draft
+from delivery.pipeline import After, names_of, one_is_enough
 from delivery.ports import Guard
 from delivery.promoting.accepting import policies_in_force
 from delivery.promoting.candidates import configuration_at
@@ -15,6 +16,7 @@ from delivery.promoting.changes import finished_drafts, live_drafts
 from delivery.promoting.judging import is_dirty
 from delivery.promoting.requesting import Wanted, request_draft, rollback_wanted, supersede_older
 from delivery.promoting.turn import Turn, read_promotion, read_promotions, utc_now
+from delivery.promoting.upstreams import is_on_its_way, verified_at
 from delivery.promotion import FORWARD, Kind, Phase, Promotion
 
 
@@ -114,7 +116,7 @@ def _downstream(turn: Turn) -> Iterator[Wanted]:
     known = configuration_at(turn.connections, promotion.project, promotion.configuration_revision).environments
     dirty = is_dirty(turn.connections, promotion)
     for policy in policies_in_force(turn.connections, promotion.project):
-        follows = policy.terms.after == promotion.environment and policy.terms.automatic
+        follows = policy.terms.automatic and _comes_next(turn.connections, promotion, policy.terms.after)
         may_take = policy.environment in known and (policy.terms.tier == "development" or not dirty)
         if follows and may_take:
             yield Wanted(
@@ -128,6 +130,19 @@ def _downstream(turn: Turn) -> Iterator[Wanted]:
                 replace=promotion.replace,
                 request=f"after/{promotion.id}/{policy.environment}",
             )
+
+
+def _comes_next(connections: Connections, promotion: Promotion, after: After) -> bool:
+    """Whether what is verified here may go on: of several upstreams that all count, the others have it or get it."""
+    names = names_of(after)
+    if promotion.environment not in names or one_is_enough(after):
+        return promotion.environment in names
+    others = [one for one in names if one != promotion.environment]
+    project, release = promotion.project, promotion.release
+    return all(
+        verified_at(connections, project, one, release) or is_on_its_way(connections, project, one, release)
+        for one in others
+    )
 
 
 def _condemned(turn: Turn, because: str, changed: frozenset[str], *, same_release: bool) -> Iterator[Draft]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
 
@@ -11,15 +12,19 @@ from delivery.artifact import Digest
 from delivery.connections import Connections
 from delivery.gates.approvals import require_approvals
 from delivery.gates.clean import require_clean, require_not_bad
+from delivery.gates.freeze import require_not_frozen
 from delivery.gates.hold import require_not_held
 from delivery.gates.newer import ServiceLine, require_newer
-from delivery.gates.upstream import require_verified_before, require_verified_upstream
+from delivery.gates.upstream import require_soaked, require_verified_before, require_verified_upstream
 from delivery.gates.verdict import Verdict, refusals, waits
+from delivery.pipeline import one_is_enough
 from delivery.ports import SourceRepository
 from delivery.promoting.accepting import AcceptedPolicy, policy_in_force, policy_version
 from delivery.promoting.approval_facts import approval_facts, approvals_for, rules_of
 from delivery.promoting.candidates import candidate_of, run_digest
+from delivery.promoting.freezes import frozen_by
 from delivery.promoting.live import digests_of, live_services, release_services, services_of_releases
+from delivery.promoting.upstreams import upstreams_of, verified_at
 from delivery.promotion import Kind, Promotion
 from delivery.rollout import Workload
 
@@ -49,28 +54,37 @@ class Judgement:
 def judge(connections: Connections, promotion: Promotion) -> Judgement:
     """Ask every gate about a promotion as things stand now."""
     policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
-    facts = _Facts(connections, promotion)
+    facts, terms, now = _Facts(connections, promotion), policy.terms, connections.clock.now()
+    asked_by, kind = promotion.requested_by, promotion.kind
     return Judgement(
         (
             _require_current_policy(connections, promotion),
-            require_clean(policy.terms.tier, dirty=is_dirty(connections, promotion)),
-            require_verified_upstream(
-                promotion.release,
-                policy.terms.after,
-                verified=policy.terms.after is None or facts.verified(policy.terms.after),
-                kind=promotion.kind,
-            ),
+            require_clean(terms.tier, dirty=is_dirty(connections, promotion)),
+            *_upstream(connections, promotion, policy, now),
             require_verified_before(
                 promotion.release,
                 promotion.environment,
-                verified=promotion.kind is not Kind.ROLLBACK or facts.verified_before(),
-                kind=promotion.kind,
+                verified=kind is not Kind.ROLLBACK or facts.verified_before(),
+                kind=kind,
             ),
-            require_not_bad(facts.bad(), promotion.requested_by),
-            require_newer(facts.lines(), promotion.kind, replace=promotion.replace, insist=_insisting(promotion)),
-            require_not_held(promotion.environment, facts.hold(), promotion.requested_by, promotion.kind),
+            require_not_bad(facts.bad(), asked_by),
+            require_newer(facts.lines(), kind, replace=promotion.replace, insist=_insisting(promotion)),
+            require_not_held(promotion.environment, facts.hold(), asked_by, kind),
+            require_not_frozen(frozen_by(connections, promotion, terms.freeze, now), asked_by, kind),
             _approvals(connections, promotion, policy),
         )
+    )
+
+
+def _upstream(
+    connections: Connections, promotion: Promotion, policy: AcceptedPolicy, now: datetime
+) -> tuple[Verdict, ...]:
+    terms, kind = policy.terms, promotion.kind
+    found = upstreams_of(connections, promotion.project, promotion.release, terms.after)
+    by_any = one_is_enough(terms.after)
+    return (
+        require_verified_upstream(promotion.release, found, kind, one_is_enough=by_any),
+        require_soaked(found, timedelta(seconds=terms.soak_seconds), now, kind, one_is_enough=by_any),
     )
 
 
@@ -121,13 +135,11 @@ class _Facts:
         rows = self.connections.ledger.rows(table, project=self.promotion.project, **equal)
         return rows[0] if rows else None
 
-    def verified(self, environment: str) -> bool:
-        row = self._one("verified", environment=environment, release=self.promotion.release)
-        return bool(row and row.get("revoked_at") is None)
-
     def verified_before(self) -> bool:
         """Whether the release, or each of its services, was verified here; asked of what goes back only."""
-        if self.promotion.kind is not Kind.ROLLBACK or self.verified(self.promotion.environment):
+        promotion = self.promotion
+        here = verified_at(self.connections, promotion.project, promotion.environment, promotion.release)
+        if promotion.kind is not Kind.ROLLBACK or here:
             return True
         services = release_services(self.connections, self.promotion.project, self.promotion.release)
         rows = self.connections.ledger.rows(

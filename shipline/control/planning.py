@@ -88,6 +88,7 @@ def _in_force(connections: Connections, project: str) -> dict[str, Environment] 
         one.environment: Environment(
             tier=one.terms.tier,
             after=one.terms.after,
+            soak_seconds=one.terms.soak_seconds,
             automatic=one.terms.automatic,
             approvals=Approvals(count=one.terms.approvals),
         )

@@ -8,8 +8,8 @@ from pydantic import JsonValue, TypeAdapter, ValidationError
 
 from delivery.actor import Actor
 from delivery.adapters.git import GitRepository, SourceMirror, head, identify, is_url, require_history
-from delivery.config import Name
 from delivery.config_reading import read_configuration
+from delivery.config_types import Name
 from delivery.connections import Connections
 from delivery.errors import ConfigurationError, DeliveryError
 from delivery.ledger import Draft

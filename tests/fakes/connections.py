@@ -12,6 +12,7 @@ from delivery.ports import Deployer, Ledger, Smoker
 from delivery.runner import ToolVersion
 from delivery.step_execution import StepPorts
 from tests.fakes.artifact_store import InMemoryArtifactStore
+from tests.fakes.calendars import TableCalendars
 from tests.fakes.clock import FakeClock
 from tests.fakes.deployer import InMemoryDeployer, World
 from tests.fakes.fixtures import NamedFixtures
@@ -43,6 +44,7 @@ class Installation:
     queue: InMemoryQueue = field(default_factory=InMemoryQueue)
     secrets: InMemorySecrets = field(init=False)
     step_cache: InMemoryStepCache = field(init=False)
+    calendars: TableCalendars = field(default_factory=TableCalendars)
 
     def __post_init__(self) -> None:
         self.operations = InMemoryOperations(self.clock.now)
@@ -70,6 +72,7 @@ class Installation:
             smoker=smoker or TableSmoker(everything=200),
             secrets=self.secrets,
             signatures=InMemorySignatures(),
+            calendars=self.calendars,
         )
 
     def _steps(self) -> StepPorts:

@@ -9,27 +9,13 @@ from delivery.artifact import Digest
 from delivery.gates.clean import require_clean, require_not_bad
 from delivery.gates.hold import require_not_held
 from delivery.gates.newer import ServiceLine, require_newer
-from delivery.gates.upstream import require_verified_before, require_verified_upstream
+from delivery.gates.upstream import require_verified_before
 from delivery.gates.verdict import Verdict, refusals, waits
 from delivery.promotion import Kind
 
 RELEASE = Digest("sha256:" + "ab" * 32)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 PERSON = Actor("person", "ada")
-
-
-def test_a_release_must_be_verified_in_the_environment_before() -> None:
-    verdict = require_verified_upstream(RELEASE, "dev", verified=False, kind=Kind.CHANGE)
-    assert verdict.reasons == ("release abababababab is not verified in dev",)
-    assert not verdict.waiting
-
-
-@pytest.mark.parametrize(
-    ("upstream", "verified", "kind"),
-    [(None, False, Kind.CHANGE), ("dev", True, Kind.CHANGE), ("dev", False, Kind.ROLLBACK)],
-)
-def test_verified_upstream_passes(upstream: str | None, kind: Kind, *, verified: bool) -> None:
-    assert require_verified_upstream(RELEASE, upstream, verified=verified, kind=kind).passed
 
 
 def test_a_rollback_goes_only_to_what_was_verified_there() -> None:
@@ -48,6 +34,7 @@ def test_a_held_environment_makes_automation_wait_and_lets_people_through() -> N
     verdict = require_not_held("production", "the sale is on", SHIPLINE, Kind.CHANGE)
     assert verdict.reasons == ("production is on hold: the sale is on",)
     assert verdict.waiting
+    assert verdict.unblocked_by == "a person: shipline unhold production"
     assert require_not_held("production", "the sale is on", PERSON, Kind.CHANGE).passed
     assert require_not_held("production", None, SHIPLINE, Kind.CHANGE).passed
 

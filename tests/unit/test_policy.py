@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 from delivery.canonical import canonical_bytes
 from delivery.config import Smoke, SmokeRequest
+from delivery.config_gates import Freeze, Upstreams
 from delivery.config_reading import read_configuration
 from delivery.errors import ConfigurationError
+from delivery.pipeline import After
 from delivery.policy import (
     TIERS,
     EnvironmentPolicy,
@@ -69,11 +71,27 @@ environments:
     )
 
 
+CHRISTMAS = Freeze.model_validate({"name": "holidays", "from": "2026-12-24", "until": "2026-12-26"})
+WEEKEND = Freeze(name="weekend", cron="0 17 * * 5", for_seconds=3600, allow=["hotfix"])
+CALENDAR = Freeze(name="calendar", calendar="calendars/holidays.ics")
+UPSTREAMS = st.none() | st.sampled_from(["dev", "qa", Upstreams(all=["dev", "qa"]), Upstreams(any=["dev", "qa"])])
+
+
+def window(one: Freeze, **changed: object) -> Freeze:
+    """A window said in another way."""
+    said = one.model_dump(mode="json", by_alias=True)
+    return Freeze.model_validate({**said, **changed})
+
+
 POLICIES = st.builds(
     EnvironmentPolicy,
     environment=st.just("staging"),
     tier=st.sampled_from(TIERS),
-    after=st.none() | st.sampled_from(["dev", "qa"]),
+    after=UPSTREAMS,
+    soak_seconds=st.floats(0, 86_400),
+    freeze=st.lists(st.sampled_from([CHRISTMAS, WEEKEND, CALENDAR]), max_size=3, unique_by=str).map(
+        lambda some: tuple(sorted(some, key=str))
+    ),
     automatic=st.booleans(),
     approvals=st.integers(0, 10),
     approval_expires_after_seconds=st.floats(1, 86_400),
@@ -101,7 +119,14 @@ def test_what_tightens_one_way_loosens_the_other(old: EnvironmentPolicy, new: En
     forth = {one.field: one.loosens for one in differences(policies(old), policies(new))}
     back = {one.field: one.loosens for one in differences(policies(new), policies(old))}
     assert all(forth[name] or back[name] for name in forth)
-    numbers = {"approvals", "approval_expires_after_seconds", "watch_seconds", "rollout_timeout_seconds", "tier"}
+    numbers = {
+        "soak_seconds",
+        "approvals",
+        "approval_expires_after_seconds",
+        "watch_seconds",
+        "rollout_timeout_seconds",
+        "tier",
+    }
     assert all(forth[name] != back[name] for name in forth.keys() & (numbers | {"automatic"}))
 
 
@@ -120,6 +145,10 @@ def test_what_tightens_one_way_loosens_the_other(old: EnvironmentPolicy, new: En
         ({"rollout_timeout_seconds": 10}, False),
         ({"rollout_timeout_seconds": 301}, True),
         ({"after": None}, True),
+        ({"after": Upstreams(all=["dev", "qa"])}, False),
+        ({"after": Upstreams(any=["dev", "qa"])}, True),
+        ({"soak_seconds": 60}, False),
+        ({"freeze": (CHRISTMAS,)}, False),
         ({"after": "production"}, True),
         ({"smoke": None}, True),
         ({"smoke": Smoke(requests=[HOME, HEALTH])}, False),
@@ -149,6 +178,68 @@ def test_coming_later_in_the_same_line_tightens() -> None:
 def test_a_first_upstream_tightens() -> None:
     alone = {**IN_FORCE, "staging": replace(STAGING, after=None)}
     assert [one.loosens for one in differences(alone, IN_FORCE)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("was", "will", "loosens"),
+    [
+        (Upstreams(all=["eu", "us"]), Upstreams(any=["eu", "us"]), True),
+        (Upstreams(any=["eu", "us"]), Upstreams(all=["eu", "us"]), False),
+        (Upstreams(any=["eu", "us"]), "eu", False),
+        ("eu", Upstreams(any=["eu", "us"]), True),
+        (Upstreams(all=["eu", "us"]), "eu", True),
+        ("dev", Upstreams(any=["eu", "us"]), False),
+        ("dev", Upstreams(any=["eu", "elsewhere"]), True),
+        (Upstreams(any=["dev", "elsewhere"]), "us", False),
+    ],
+    ids=str,
+)
+def test_every_way_must_lead_through_what_was_demanded(was: After, will: After, loosens: bool) -> None:  # noqa: FBT001
+    others = policies(
+        DEV,
+        EnvironmentPolicy("eu", after="dev"),
+        EnvironmentPolicy("us", after="dev"),
+        EnvironmentPolicy("elsewhere"),
+    )
+    old, new = replace(PRODUCTION, after=was), replace(PRODUCTION, after=will)
+    found = differences({**others, "production": old}, {**others, "production": new})
+    assert [one.loosens for one in found] == [loosens]
+
+
+@pytest.mark.parametrize(
+    ("was", "will", "loosens"),
+    [
+        ((CHRISTMAS,), (), True),
+        ((CHRISTMAS,), (CHRISTMAS, WEEKEND), False),
+        ((CHRISTMAS,), (window(CHRISTMAS, name="renamed", until="2026-12-31"),), False),
+        ((CHRISTMAS,), (window(CHRISTMAS, until="2026-12-25"),), True),
+        ((CHRISTMAS,), (window(CHRISTMAS, time_zone="Pacific/Auckland"),), True),
+        ((CHRISTMAS,), (window(CHRISTMAS, allow=["hotfix"]),), True),
+        ((WEEKEND,), (window(WEEKEND, allow=[]),), False),
+        ((WEEKEND,), (window(WEEKEND, for_seconds=7200),), False),
+        ((WEEKEND,), (window(WEEKEND, for_seconds=60),), True),
+        ((WEEKEND,), (window(WEEKEND, cron="0 16 * * 5"),), True),
+        ((CALENDAR,), (window(CALENDAR, calendar="other.ics"),), True),
+    ],
+    ids=str,
+)
+def test_a_freeze_window_may_only_grow(
+    was: tuple[Freeze, ...],
+    will: tuple[Freeze, ...],
+    loosens: bool,  # noqa: FBT001
+) -> None:
+    found = differences(policies(replace(DEV, freeze=was)), policies(replace(DEV, freeze=will)))
+    assert [one.loosens for one in found] == [loosens]
+
+
+def test_another_spelling_of_the_same_upstreams_is_no_change() -> None:
+    def proposal(after: str) -> dict[str, EnvironmentPolicy]:
+        head = "version: 1\nservices: {web: {paths: [web], build: {command: make}, run: {command: ./web}}}\n"
+        text = f"{head}environments: {{eu: {{}}, us: {{}}, production: {{after: {after}}}}}"
+        return proposed_policies(read_configuration(text.encode()))
+
+    assert differences(proposal("{all: [us, eu]}"), proposal("{all: [eu, us]}")) == []
+    assert differences(proposal("eu"), proposal("{any: [eu]}")) == []
 
 
 def test_the_first_proposal_loosens_nothing() -> None:
@@ -218,6 +309,19 @@ def test_the_order_follows_upstreams_then_tiers_then_names() -> None:
     assert pipeline_order(dict(reversed(more.items()))) == ("a", "dev", "alone", "staging", "production")
     assert upstreams(more, "production") == ("staging", "dev")
     assert upstreams(more, "nowhere") == upstreams(more, "a") == ()
+
+
+def test_several_upstreams_all_come_before() -> None:
+    found = policies(
+        EnvironmentPolicy("production", after=Upstreams(all=["eu", "us"])),
+        EnvironmentPolicy("eu", after="dev"),
+        EnvironmentPolicy("us", after=Upstreams(any=["qa", "dev"])),
+        EnvironmentPolicy("qa", after="dev"),
+        DEV,
+    )
+    assert pipeline_order(found) == ("dev", "eu", "qa", "us", "production")
+    assert upstreams(found, "production") == ("eu", "us", "dev", "qa")
+    assert accepted_at_once({}, {**found, "us": replace(found["us"], after=Upstreams(all=["eu", "gone"]))}) == {}
 
 
 def test_environments_that_wait_for_each_other_have_no_order() -> None:

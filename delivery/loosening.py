@@ -1,0 +1,28 @@
+"""What loosens what an environment asks of a promotion: whatever then lets pass what did not pass before.
+
+What cannot be compared loosens.
+"""
+
+from collections.abc import Sequence
+
+from delivery.config_gates import Freeze
+from delivery.freezing import dated_span
+
+
+def freezes_less(old: Sequence[Freeze], new: Sequence[Freeze]) -> bool:
+    """Every window must still be there, or within another one that lets no more kinds pass."""
+    return not all(any(_covers(wider, window) for wider in new) for window in old)
+
+
+def _covers(wider: Freeze, window: Freeze) -> bool:
+    if not {*wider.allow} <= {*window.allow}:
+        return False
+    if wider.begins and window.begins:
+        this, that = dated_span(wider), dated_span(window)
+        return this.begins <= that.begins and that.ends <= this.ends
+    lasts = (wider.for_seconds or 0) >= (window.for_seconds or 0)
+    return lasts and _recurring(wider) == _recurring(window)
+
+
+def _recurring(window: Freeze) -> tuple[str | None, ...]:
+    return (window.begins, window.cron, window.calendar, window.time_zone)
