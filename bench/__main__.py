@@ -13,6 +13,7 @@ from bench.table import Row, markdown, plain
 README = Path(__file__).parent / "README.md"
 BENCHES = (
     "installation",
+    "run_start",
     "flow_run_start",
     "ledger_appends",
     "plan",

@@ -3,7 +3,6 @@
 None may be lost or doubled. `python -m bench.burst [RUNS]` makes a home and a repository of its own, and removes them.
 """
 
-import subprocess
 import sys
 import time
 from collections.abc import Iterable
@@ -63,22 +62,26 @@ def commit_all(made: Place, runs: int) -> list[str]:
     commits = []
     for number in range(runs):
         made.commit(f"burst {number}")
-        head = subprocess.run(["git", "rev-parse", "HEAD"], cwd=made.tree, check=True, capture_output=True, text=True)
-        commits.append(head.stdout.strip())
+        commits.append(made.head())
     return commits
 
 
 def request_all(made: Place, commits: Iterable[str]) -> Burst:
     """Ask for a run of each commit as fast as the API takes it, and wait for all."""
-    home = Home(made.home)
-    headers = {"Authorization": f"Bearer {api_token(home)}"}
-    with httpx.Client(base_url=f"{read_state(home).url}/api/v1", headers=headers, trust_env=False, timeout=60) as api:
+    with control_api(made) as api:
         begun = time.monotonic()
         with ThreadPoolExecutor(_CLIENTS) as clients:
             asked = list(clients.map(lambda commit: ask(api, commit), commits))
         listed = time.monotonic() - begun
         ended = wait_for(api, asked)
         return Burst(listed, len(asked) / (time.monotonic() - begun), ended)
+
+
+def control_api(made: Place) -> httpx.Client:
+    """Asks the control plane as its command line does."""
+    home = Home(made.home)
+    headers = {"Authorization": f"Bearer {api_token(home)}"}
+    return httpx.Client(base_url=f"{read_state(home).url}/api/v1", headers=headers, trust_env=False, timeout=60)
 
 
 def ask(api: httpx.Client, commit: str) -> str:

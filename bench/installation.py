@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -42,6 +42,11 @@ class Place:
         subprocess.run([*_GIT, "add", "--all"], cwd=self.tree, check=True)
         subprocess.run([*_GIT, "commit", "--quiet", "-m", "feat: another input"], cwd=self.tree, check=True)
 
+    def head(self) -> str:
+        """The id of the newest revision."""
+        command = ("git", "rev-parse", "HEAD")
+        return subprocess.run(command, cwd=self.tree, check=True, capture_output=True, text=True).stdout.strip()
+
     def megabytes(self) -> float:
         """Proportional set size of the control plane."""
         return float(json.loads(self.shipline("status", "--json"))["control_plane"]["memory_bytes"]) / 1e6
@@ -64,10 +69,10 @@ def place(name: str = "echo", files: Mapping[str, str] | None = None) -> Iterato
             made.shipline("down", "--environments")
 
 
-def configuration() -> str:
-    """Five steps, each after the one before it."""
+def configuration(steps: Sequence[str] = STEPS) -> str:
+    """Steps that say their names, each after the one before it."""
     lines = ["version: 1", "project: echo", "steps:"]
-    for before, step in zip((None, *STEPS), STEPS, strict=False):
+    for before, step in zip((None, *steps), steps, strict=False):
         needs = f", needs: [{before}]" if before else ""
         lines.append(f"  {step}: {{command: echo {step}, inputs: [input]{needs}}}")
     return "\n".join([*lines, ""])

