@@ -42,6 +42,7 @@ COMMANDS = {
     "history": "history:history",
     "logs": "logs:logs",
     "incidents": "incidents:incidents",
+    "evidence": "evidence:evidence",
     "dora": "dora:dora",
     "up": "control:up",
     "down": "control:down",

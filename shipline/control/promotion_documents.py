@@ -75,6 +75,7 @@ def approval_document(control: Control, promotion: Promotion) -> dict[str, JsonV
     return {
         "id": promotion.id,
         "environment": promotion.environment,
+        "because": "; ".join(reasons(connections, promotion)),
         "release": promotion.release,
         "candidate": promotion.candidate,
         "digests": {name: one["artifact"] for name, one in services.items()},

@@ -20,6 +20,7 @@ from shipline.control.answers import require
 from shipline.control.control import Control
 from shipline.control.deciding import Claimed, decision_of
 from shipline.control.dispatcher import wake
+from shipline.control.evidence_documents import evidence_document
 from shipline.control.feeding import alone
 from shipline.control.promoting import promote, roll_back
 from shipline.control.promotion_documents import promotion_document
@@ -98,6 +99,12 @@ def request_rollback(body: RollbackRequest, acting: Acting, project: Project, ca
         acting.ports, project, body.environment, caller, to=body.to, service=body.service, request=request
     )
     return promotion_document(acting, found)
+
+
+@router.get("/projects/{project}/evidence/{identity}", dependencies=[needs(Permission.READ)])
+def show_evidence(identity: str, ports: Ports, project: Project) -> dict[str, JsonValue]:
+    """What proves an artifact, a release or a promotion."""
+    return evidence_document(ports, project, identity)
 
 
 @router.get("/promotions/{promotion}", dependencies=[needs(Permission.READ)])

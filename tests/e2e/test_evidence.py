@@ -1,0 +1,130 @@
+"""Who may approve, and how they prove it: with real keys, real codes and the plain `ssh-keygen`."""
+
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Any
+
+import pyotp
+import pytest
+
+from tests.e2e.conftest import Make
+from tests.e2e.project import Project, configuration, environment
+
+pytestmark = [
+    pytest.mark.integration,
+    pytest.mark.slow,
+    pytest.mark.timeout(900),
+    pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen: apt-get install openssh-client"),
+]
+AUTHOR = "ada@example.org"
+"""Who commits in these repositories."""
+
+
+@pytest.fixture
+def project(make: Make) -> Project:
+    """Staging wants an approver and somebody of security, neither author nor requester, proven."""
+    staging = environment()
+    staging["approvals"] = {
+        "count": 0,
+        "roles": {"approver": 1, "security": 1},
+        "not_by": ["author", "requester"],
+        "evidence": ["ssh-signature", "one-time-code"],
+        "comment": "required",
+    }
+    return make("proven", configuration(environments={"staging": staging}))
+
+
+def key_of(folder: Path, name: str) -> Path:
+    key = folder / name
+    subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(key)), check=True)
+    return key
+
+
+def test_two_people_prove_who_they_are_and_anybody_can_check_it(project: Project, tmp_path: Path) -> None:
+    alice, mallory = key_of(tmp_path, "alice"), key_of(tmp_path, "mallory")
+    project.ask("people", "add", "alice", "--role", "approver", "--email", "alice@example.org")
+    project.ask("people", "add", "carol", "--role", "security")
+    project.ask("people", "enroll", "alice", "--key", f"{alice}.pub")
+    codes: Any = pyotp.parse_uri(project.ask("people", "enroll", "carol", "--code")["uri"])
+    assert project.ask("people", "enroll", "carol", "--confirm", codes.now())["enrolled"]
+    assert "private key" in project.refused("people", "enroll", "carol", "--key", str(alice), code=2)
+
+    run = project.ask("run")
+    [waiting] = run["promotions"]
+    said = ("approve", waiting["id"], "--comment", "seen")
+    assert "comment is required" in project.refused("approve", waiting["id"], "--key", str(alice))
+    assert "no enrolled key" in project.refused(*said, "--key", str(mallory), code=2)
+    assert "a name without evidence does not suffice" in project.refused("approve", waiting["id"], "--person", "alice")
+    by_signature = project.ask(*said, "--key", str(alice))
+    assert (by_signature["approver"], by_signature["evidence"]) == ("alice", "ssh-signature")
+    assert "alice has approved" in project.refused(*said, "--key", str(alice))
+
+    spent = ("approve", waiting["id"], "--comment", "checked", "--person", "carol", "--code")
+    assert "wrong one-time code" in project.refused(*spent, "000000")
+    by_code = project.ask(*spent, next_code(codes))
+    assert (by_code["approver"], by_code["evidence"]) == ("carol", "one-time-code")
+
+    [shown] = project.ask("approvals")
+    assert (shown["requires"], shown["can_approve"]) == (2, [])
+    assert f"commits by somebody unknown: {AUTHOR}" in shown["because"]
+    project.ask("people", "add", "ada", "--role", "developer", "--email", AUTHOR)
+    project.succeeds(waiting["id"])
+
+    proof = tmp_path / "proof"
+    found = project.ask("evidence", project.digests("staging")["web"], "--save", str(proof))
+    [promotion] = found["promotions"]
+    assert {one["approver"]: one["evidence"] for one in promotion["approvals"]} == {
+        "alice": "ssh-signature",
+        "carol": "one-time-code",
+    }
+    [signed] = proof.glob("*.json")
+    assert checked(proof, signed) == 0
+    signed.write_text(signed.read_text().replace('"decision":"approve"', '"decision":"reject" '))
+    assert checked(proof, signed) != 0
+
+
+def test_nobody_approves_their_own_commits_under_another_address(project: Project, tmp_path: Path) -> None:
+    eve = key_of(tmp_path, "eve")
+    project.ask("people", "add", "ada", "--role", "developer", "--email", AUTHOR)
+    project.ask("people", "add", "carol", "--role", "security")
+    project.ask("people", "add", "eve", "--role", "approver", "--email", "eve@work.example")
+    project.ask("people", "enroll", "eve", "--key", f"{eve}.pub")
+    somebody = ("-c", "user.name=Somebody", "-c", "user.email=eve@home.example")
+    project.commit({"web/version": "2"})
+    amend = ("git", *somebody, "commit", "--quiet", "--amend", "--reset-author", "-m", "feat: by another address")
+    subprocess.run(amend, cwd=project.folder, check=True)
+    [waiting] = project.ask("run")["promotions"]
+    project.ask("approve", waiting["id"], "--key", str(eve), "--comment", "mine")
+    assert "commits by somebody unknown: eve@home.example" in project.waiting("staging")["because"]
+    project.ask("people", "change", "eve", "--email", "eve@home.example")
+    held = project.waiting("staging")["because"]
+    assert "eve's approval does not count: eve wrote part of what goes live" in held
+
+
+def test_a_key_that_was_withdrawn_signs_nothing_and_what_it_signed_does_not_count_any_more(
+    project: Project, tmp_path: Path
+) -> None:
+    alice = key_of(tmp_path, "alice")
+    project.ask("people", "add", "ada", "--role", "developer", "--email", AUTHOR)
+    project.ask("people", "add", "alice", "--role", "approver")
+    enrolled = project.ask("people", "enroll", "alice", "--key", f"{alice}.pub")
+    [waiting] = project.ask("run")["promotions"]
+    project.ask("approve", waiting["id"], "--key", str(alice), "--comment", "seen")
+    project.ask("people", "withdraw", "alice", "--key", enrolled["fingerprint"])
+    assert "no enrolled key" in project.refused("approve", waiting["id"], "--key", str(alice), "--comment", "x", code=2)
+    assert "alice's approval does not count: its signature does not hold" in project.waiting("staging")["because"]
+
+
+def next_code(codes: Any) -> str:  # noqa: ANN401  # pyotp's
+    """One that was not used yet."""
+    time.sleep(30 - time.time() % 30 + 0.5)
+    return str(codes.now())
+
+
+def checked(proof: Path, signed: Path) -> int:
+    """What the plain `ssh-keygen` says of a saved statement."""
+    command = ("ssh-keygen", "-Y", "verify", "-f", str(proof / "allowed_signers"), "-I", "alice")
+    wanted = ("-n", "shipline-approval", "-s", f"{signed}.sig")
+    return subprocess.run((*command, *wanted), input=signed.read_bytes(), check=False).returncode
