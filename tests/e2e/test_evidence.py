@@ -56,7 +56,7 @@ def test_two_people_prove_who_they_are_and_anybody_can_check_it(project: Project
     said = ("approve", waiting["id"], "--comment", "seen")
     assert "comment is required" in project.refused("approve", waiting["id"], "--key", str(alice))
     assert "no enrolled key" in project.refused(*said, "--key", str(mallory), code=2)
-    assert "a name without evidence does not suffice" in project.refused("approve", waiting["id"], "--person", "alice")
+    assert "no enrolled key of alice" in project.refused("approve", waiting["id"], "--person", "alice", code=2)
     by_signature = project.ask(*said, "--key", str(alice))
     assert (by_signature["approver"], by_signature["evidence"]) == ("alice", "ssh-signature")
     assert "alice has approved" in project.refused(*said, "--key", str(alice))
