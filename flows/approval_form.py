@@ -12,5 +12,6 @@ class ApprovalForm(RunInput):
     decision: Literal["approve", "reject", "recheck"] = Field(
         default="recheck", description="Your decision. Recheck only looks again for decisions given elsewhere."
     )
-    approver: str = Field(default="", description="Your name, for the record.", max_length=200)
+    approver: str = Field(default="", description="Your name, as Shipline knows you.", max_length=200)
+    code: str = Field(default="", description="A one-time code, where your name alone does not do.", max_length=20)
     comment: str = Field(default="", description="Why, for the record.", max_length=2000)

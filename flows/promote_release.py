@@ -15,13 +15,12 @@ from prefect.flow_runs import suspend_flow_run
 from prefect.runtime import flow_run
 from prefect.states import Completed
 
-from delivery.actor import Actor
 from delivery.adapters.embedded import connected_here
 from delivery.connections import Connections
 from delivery.errors import DefectError, DeliveryError, StaleFenceError
 from delivery.leases import kept
 from delivery.promoting import approving, closing, passing, stopping
-from delivery.promoting.deciding import decide
+from delivery.promoting.deciding import Answer, decide_by_form
 from delivery.promoting.judging import Judgement, judge
 from delivery.promoting.turn import LEASE, Turn, log_of, read_promotion, take_turn
 from delivery.promotion import Phase, Promotion
@@ -92,9 +91,8 @@ async def hear_answer(connections: Connections, promotion: str) -> None:
         return
     answer = await ask_person(connections, asked)
     if answer.decision != "recheck":
-        person = Actor("person", answer.approver or "somebody at Prefect's page")
-        decision = approving.Decision(answer.decision, person, answer.comment)
-        told_in(log_of(connections, promotion))(await record_answer(connections, asked, decision))
+        given = Answer(answer.decision, answer.approver or "somebody", answer.comment, answer.code)
+        told_in(log_of(connections, promotion))(await record_answer(connections, asked, given))
 
 
 async def ask_person(connections: Connections, promotion: Promotion) -> ApprovalForm:
@@ -110,10 +108,10 @@ async def ask_person(connections: Connections, promotion: Promotion) -> Approval
 
 
 @step("record answer")
-async def record_answer(connections: Connections, promotion: Promotion, decision: approving.Decision) -> str:
+async def record_answer(connections: Connections, promotion: Promotion, answer: Answer) -> str:
     """Record a decision, or say why it does not count."""
-    verdict = await act(decide, connections, promotion, decision)
-    said = f"{decision.decision} by {decision.person.subject}"
+    verdict = await act(decide_by_form, connections, promotion, answer)
+    said = f"{answer.decision} by {answer.approver}"
     return f"{said} does not count: {'; '.join(verdict.reasons)}" if verdict.reasons else said
 
 

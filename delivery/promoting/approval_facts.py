@@ -65,7 +65,7 @@ def approval_facts(
         approvals=approvals,
         forged=frozenset(one.id for one in approvals if _is_forged(connections, promotion, people, one)),
         authors=_authors(connections, promotion, people) if "author" in rules.not_by else Authors(),
-        requester=_requester(promotion),
+        requester=_requester(connections, promotion),
         expires_at=promotion.expires_at,
     )
 
@@ -111,9 +111,12 @@ def _is_forged(connections: Connections, promotion: Promotion, people: People, a
     return not agrees or not signing_key(connections, people, approval.approver, approval.statement or "", signature)
 
 
-def _requester(promotion: Promotion) -> str | None:
-    asked = promotion.requested_by
-    return None if asked.kind == "automation" else asked.subject
+def _requester(connections: Connections, promotion: Promotion) -> str | None:
+    """Whoever asked for it, or for the run of which it comes by itself."""
+    if promotion.requested_by.kind != "automation":
+        return promotion.requested_by.subject
+    run = connections.operations.load("runs", promotion.run) if promotion.run else None
+    return str(run["requested_by"]) if run else None
 
 
 def _authors(connections: Connections, promotion: Promotion, people: People) -> Authors:

@@ -1,13 +1,18 @@
 """Deciding from outside a pass: a person's yes or no enters the ledger, or is refused with the reason."""
 
+from dataclasses import dataclass
+from typing import Literal
+
 from pydantic import JsonValue
 
+from delivery.actor import Actor
 from delivery.approval import Approval
 from delivery.connections import Connections
 from delivery.errors import StaleFenceError
 from delivery.gates.approvals import objections
 from delivery.gates.verdict import Verdict
 from delivery.ledger import Draft
+from delivery.people.code_checking import check_code
 from delivery.people.reading import read_people
 from delivery.ports import Guard
 from delivery.promoting.accepting import policy_version
@@ -39,6 +44,26 @@ def decide(connections: Connections, promotion: Promotion, decision: Decision) -
         now = read_promotion(connections, promotion.id)
         return Verdict("decision", (_ended(now),))
     return Verdict("decision")
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What somebody filled in on Prefect's page."""
+
+    decision: Literal["approve", "reject"]
+    approver: str
+    comment: str = ""
+    code: str = ""
+
+
+def decide_by_form(connections: Connections, promotion: Promotion, answer: Answer) -> Verdict:
+    """As `decide`, by the evidence that a page can give: a one-time code, or no more than a name."""
+    if answer.code:
+        proven = check_code(connections, answer.approver, answer.code)
+        if not proven.passed:
+            return proven
+    person = Actor("person", answer.approver, "one-time-code" if answer.code else "none")
+    return decide(connections, promotion, Decision(answer.decision, person, answer.comment))
 
 
 def _refusal(connections: Connections, promotion: Promotion, approval: Approval) -> str | None:

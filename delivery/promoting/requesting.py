@@ -13,6 +13,7 @@ from delivery.errors import ConfigurationError, DeliveryError, StaleFenceError
 from delivery.ledger import Draft
 from delivery.ports import Guard
 from delivery.promoting.accepting import policies_in_force, policy_in_force
+from delivery.promoting.approval_facts import approvals_for
 from delivery.promoting.candidates import candidate_for, candidate_of
 from delivery.promoting.live import digests_of
 from delivery.promoting.turn import read_promotions, utc_now
@@ -150,7 +151,7 @@ def give_way(connections: Connections, older: Promotion, newest: Promotion) -> N
     body: dict[str, JsonValue] = {
         "id": older.id,
         "phase": Phase.SUPERSEDED.value,
-        "because": f"superseded by promotion {newest.id}",
+        "because": f"superseded by promotion {newest.id}{_void(connections, older)}",
         "finished_at": utc_now(connections),
     }
     draft = Draft("promotion.moved", body, SHIPLINE, connections.clock.now())
@@ -209,3 +210,9 @@ def last_good(connections: Connections, failed: Promotion, condemned: frozenset[
         if one.candidate not in undone and not bad & digests_of(connections, one):
             return one
     return None
+
+
+def _void(connections: Connections, older: Promotion) -> str:
+    """An approval is for one candidate: those that were given say nothing of the newer one."""
+    given = [one.approver for one in approvals_for(connections, older) if one.decision == "approve"]
+    return f"; approved by {', '.join(given)}, which is void for another candidate" if given else ""

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import pyotp
 import pytest
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
@@ -20,6 +21,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from delivery.people.enrolling import begin_code, finish_code
 from delivery.promoting.stopping import abort, retry
 from delivery.promoting.turn import LEASE, take_turn
 from delivery.promotion import Phase, Promotion
@@ -153,6 +155,26 @@ def test_an_approval_on_prefects_page_lets_it_go_on(conveyor: Conveyor) -> None:
     assert conveyor.shop.look(waiting).phase is Phase.SUCCEEDED
     [given] = conveyor.shop.rows("approvals")
     assert (given["approver"], given["comment"], given["evidence"]) == ("carol", "go", "none")
+
+
+def test_a_code_on_prefects_page_proves_who_it_is_and_a_wrong_one_leaves_it_waiting(conveyor: Conveyor) -> None:
+    connections, clock = conveyor.shop.connections, conveyor.shop.installation.clock
+    codes: Any = pyotp.parse_uri(begin_code(connections, "carol", ADA).uri)
+    assert finish_code(connections, "carol", codes.at(clock.now()), ADA).passed
+    waiting = conveyor.staged()
+
+    assert conveyor.answer(waiting, decision="approve", approver="carol", code="000000") is None
+
+    again = conveyor.shop.look(waiting)
+    assert (again.phase, again.passes) == (Phase.WAITING, waiting.passes + 1)
+    told = (connections.home.run_logs(waiting.id) / "promotion.log").read_text()
+    assert told == "approve by carol does not count: wrong one-time code\n"
+
+    clock.advance(30)
+    conveyor.answer(again, decision="approve", approver="carol", code=codes.at(clock.now()))
+    assert conveyor.shop.look(waiting).phase is Phase.SUCCEEDED
+    [given] = conveyor.shop.rows("approvals")
+    assert (given["approver"], given["evidence"]) == ("carol", "one-time-code")
 
 
 def test_a_rejection_on_prefects_page_is_refused_which_is_no_failure(conveyor: Conveyor) -> None:
