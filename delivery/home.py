@@ -41,7 +41,7 @@ class Home:
     @property
     def published_heads(self) -> Path:
         """JSON of each ledger stream's head, outside of the database."""
-        return self.root / "ledger-heads.json"
+        return self.root / "ledger-head.json"
 
     @property
     def ledger_segments(self) -> Path:

@@ -62,8 +62,13 @@ def verify(ledger: Ledger, published: Heads | None = None, segments: SegmentStor
             broken += _breaks_of(ledger, stream, head, counted, closed)
         except VerificationError as error:
             broken.append(Break(stream, counted.last + 1, f"{error.message}; {error.hint}"))
-    broken += [found for stream, head in (published or {}).items() if (found := _unpublished(ledger, stream, head))]
+    broken += unpublished(ledger, published or {})
     return Verification(counted.seen, heads, tuple(broken))
+
+
+def unpublished(ledger: Ledger, published: Heads) -> list[Break]:
+    """Heads that were published outside of the database, and that their chains do not have any more."""
+    return [found for stream, head in published.items() if (found := _unpublished(ledger, stream, head))]
 
 
 def _unpublished(ledger: Ledger, stream: str, head: tuple[int, Digest]) -> Break | None:

@@ -32,8 +32,11 @@ class SharedCacheSettings:
         ConfigurationError for what is no such address.
         """
         address = environment.get(ADDRESS)
-        if not address:
-            return None
+        return cls.at(address, environment) if address else None
+
+    @classmethod
+    def at(cls, address: str, environment: Mapping[str, str] = os.environ) -> "SharedCacheSettings":
+        """Of an address like `s3://BUCKET/PREFIX`; ConfigurationError for what is none."""
         bucket, _, prefix = address.removeprefix(_SCHEME).partition("/")
         known = address.startswith(_SCHEME) and _BUCKET.fullmatch(bucket) and _PREFIX.fullmatch(prefix)
         if not known:

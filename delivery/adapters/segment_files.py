@@ -2,22 +2,17 @@
 
 ledger/STREAM/FIRST-LAST.jsonl.gz    entries as `shipline ledger export` writes them
 ledger/STREAM/FIRST-LAST.json        {segment, signature, public_key}; written last
-credentials/ledger-signing.key       Ed25519, PEM, 0600
 """
 
 import gzip
 import json
-from base64 import b64decode, b64encode
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import IO, Any, cast
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from delivery.adapters.atomic_file import file_digest, new_file, replace_file, writing
+from delivery.adapters.ledger_key import LedgerKey
 from delivery.artifact import Digest, parse_digest
 from delivery.canonical import canonical_bytes
 from delivery.errors import VerificationError
@@ -34,7 +29,7 @@ class SegmentFiles:
 
     def __init__(self, home: Home) -> None:
         self._folder = home.ledger_segments
-        self._key_file = home.credentials / "ledger-signing.key"
+        self._key = LedgerKey(home)
 
     def close(self, entries: Sequence[Entry]) -> Segment:
         first, last = entries[0], entries[-1]
@@ -69,11 +64,9 @@ class SegmentFiles:
         return self._folder / _name(stream) / f"{first:012d}-{last:012d}.jsonl.gz"
 
     def _sign(self, segment: Segment, place: Path) -> None:
-        if not self._key_file.exists():
-            self._make_key()
         document = _document(segment)
-        signature = b64encode(self._key().sign(canonical_bytes(document))).decode()
-        signed = {"segment": document, "signature": signature, "public_key": self._public()}
+        signature = self._key.sign(canonical_bytes(document))
+        signed = {"segment": document, "signature": signature, "public_key": self._key.public()}
         replace_file(_beside(place), json.dumps(signed, indent=1).encode())
 
     def _read(self, place: Path) -> Segment:
@@ -81,7 +74,7 @@ class SegmentFiles:
         try:
             signed = json.loads(place.read_bytes())
             document = signed["segment"]
-            self._key().public_key().verify(b64decode(signed["signature"]), canonical_bytes(document))
+            self._key.require(canonical_bytes(document), signed["signature"])
             return Segment(
                 stream=document["stream"],
                 first=document["first"],
@@ -91,22 +84,9 @@ class SegmentFiles:
                 last_at=datetime.fromisoformat(document["last_at"]),
                 content=parse_digest(document["content"]),
             )
-        except (OSError, ValueError, KeyError, TypeError, InvalidSignature) as error:
+        except (OSError, ValueError, KeyError, TypeError) as error:
             message = f"reading the closed segment {place}: it is not what Shipline signed"
             raise VerificationError(message, hint=_HINT) from error
-
-    def _public(self) -> str:
-        raw = self._key().public_key().public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
-        return b64encode(raw).decode()
-
-    def _key(self) -> Ed25519PrivateKey:
-        return cast("Ed25519PrivateKey", serialization.load_pem_private_key(self._key_file.read_bytes(), password=None))
-
-    def _make_key(self) -> None:
-        private = Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-        replace_file(self._key_file, private)
 
 
 def _name(stream: str) -> str:

@@ -12,13 +12,37 @@ from shipline.cli.errors import FAILED
 from shipline.cli.output import Document
 from shipline.cli.session import Session
 
+_MOST_HEADS = 1000
 
-def verify(session: Session) -> None:
+
+def verify(
+    session: Session,
+    *,
+    head: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Heads that were published outside; each must be in the chain.")
+    ] = None,
+) -> None:
     """Check every entry of the chain; exit code 1 when one is edited, removed or out of order.
 
-    Example: shipline ledger verify --json
+    With --head also a history is found out that was rewritten as a whole, by whoever owns the database.
+
+    Example: shipline ledger verify --head /mnt/elsewhere/heads.jsonl
     """
-    _tell(session, session.api.get("/ledger/verify"))
+    if head is None:
+        _tell(session, session.api.get("/ledger/verify"))
+    else:
+        _tell(session, session.api.post("/ledger/verify", {"lines": _published(head)}))
+
+
+def _published(file: Path) -> list[str]:
+    """The newest lines, of a file that has one for each time."""
+    try:
+        lines = [line for line in file.read_text().splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"reading {file}: {error}", hint="give a file of published heads") from None
+    if not lines:
+        raise ConfigurationError(f"reading {file}: there is no head in it", hint="give a file of published heads")
+    return lines[-_MOST_HEADS:]
 
 
 def rebuild(session: Session) -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from delivery.errors import DeliveryError
+from delivery.head_places import HeadPlace
 from delivery.home import Home
 from shipline.control.components import prepare_database
 from shipline.control.control import Control
@@ -42,7 +43,7 @@ async def open_api(
     plane.opened = True
     await _tried("starting deployed services", partial(_start_environments, plane.home))
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(_dispatch(control, changed))
+        tasks.create_task(_dispatch(control, settings.head_places, changed))
         tasks.create_task(plane.hosting.serve(control.ports.operations))
         tasks.create_task(_retain(plane.home))
 
@@ -60,18 +61,19 @@ def _control(plane: ControlPlane, settings: ControlSettings) -> Control:
     return Control(connect(plane.home, settings.shared_cache), plane.flow_runs)
 
 
-async def _dispatch(control: Control, changed: asyncio.Event) -> None:
+async def _dispatch(control: Control, places: tuple[HeadPlace, ...], changed: asyncio.Event) -> None:
     """Look at what is to be done whenever something has changed, and now and then, until cancelled."""
     from shipline.control.dispatcher import tick
+    from shipline.control.publishing import HeadPublisher
 
-    looked_thoroughly = -math.inf
+    publisher, looked_thoroughly = HeadPublisher(places), -math.inf
     while True:
         thorough = time.monotonic() - looked_thoroughly > _THOROUGH_SECONDS
         if thorough:
             looked_thoroughly = time.monotonic()
             await _tried("keeping deployed services", partial(_keep_environments, control.ports.home))
         if await _tried("dispatching", partial(tick, control, thorough=thorough)) and thorough:
-            await _tried("publishing the ledger's heads", partial(_publish, control))
+            await _tried("publishing the ledger's heads", partial(publisher.publish, control.ports))
         with suppress(TimeoutError):
             await asyncio.wait_for(changed.wait(), _DISPATCH_SECONDS)
         changed.clear()
@@ -95,12 +97,6 @@ async def _tried(doing: str, act: Callable[[], None]) -> bool:
     else:
         return True
     return False
-
-
-def _publish(control: Control) -> None:
-    from delivery.adapters.published_heads import publish_heads
-
-    publish_heads(control.ports.home, control.ports.ledger.streams())
 
 
 async def _connected(plane: ControlPlane, settings: ControlSettings) -> Control:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from delivery.errors import ConfigurationError, TransientError
+from delivery.head_places import HeadPlace, head_places
 from delivery.retention import Retention
 from delivery.shared_cache import SharedCacheSettings
 
@@ -32,6 +33,8 @@ class ControlSettings:
     """`SHIPLINE_DATABASE_NAME`: there; two installations on one server need two names."""
     shared_cache: SharedCacheSettings | None = None
     """`SHIPLINE_CACHE_URL` and `SHIPLINE_CACHE_ENDPOINT_URL`: a bucket for results that others read too."""
+    head_places: tuple[HeadPlace, ...] = ()
+    """`SHIPLINE_PUBLISH_HEADS`: where the ledger's signed heads are told besides the home."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ControlSettings":
@@ -43,6 +46,7 @@ class ControlSettings:
             database_url=environment.get("SHIPLINE_DATABASE_URL") or None,
             database_name=environment.get("SHIPLINE_DATABASE_NAME") or "shipline",
             shared_cache=SharedCacheSettings.from_environment(environment),
+            head_places=head_places(environment),
         )
 
 

@@ -2,28 +2,58 @@
 
 import asyncio
 from collections.abc import Iterator
+from dataclasses import replace
 
 from fastapi import APIRouter, Request
 from fastapi.responses import StreamingResponse
-from pydantic import JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-from delivery.adapters.published_heads import read_heads
+from delivery.adapters.published_heads import heads_of, read_heads
 from delivery.adapters.segment_files import SegmentFiles
 from delivery.errors import ConfigurationError
+from delivery.ledger import Break
 from delivery.ledger_transfer import export_lines, import_lines
-from delivery.ledger_verification import verify
+from delivery.ledger_verification import Verification, unpublished, verify
 from delivery.people.roles import Permission
 from shipline.control.access import Acting, Ports, Project, needs
 from shipline.control.reconciling import reconcile
 
 router = APIRouter(tags=["ledger"])
+
+
+class Published(BaseModel):
+    """Signed lines, as they were published."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    lines: list[str] = Field(max_length=1000)
+
+
 MOST_IMPORT_BYTES = 64 * 1024 * 1024
 
 
 @router.get("/ledger/verify", dependencies=[needs(Permission.READ)])
 def verify_ledger(ports: Ports) -> dict[str, JsonValue]:
-    """Check every entry of every chain."""
+    """Check every entry of every chain, and that it has what was published last."""
+    return _verification(verify(ports.ledger, read_heads(ports.home), SegmentFiles(ports.home)))
+
+
+@router.post("/ledger/verify", dependencies=[needs(Permission.READ)])
+def verify_against(body: Published, ports: Ports) -> dict[str, JsonValue]:
+    """The same, and that it has every head that was published elsewhere, as signed lines."""
     found = verify(ports.ledger, read_heads(ports.home), SegmentFiles(ports.home))
+    more = [one for place, line in enumerate(body.lines, 1) for one in _missing(ports, place, line)]
+    return _verification(replace(found, broken=(*found.broken, *more)))
+
+
+def _missing(ports: Ports, place: int, line: str) -> list[Break]:
+    heads = heads_of(ports.home, line)
+    if heads is None:
+        return [Break("", place, f"line {place} of what was published is not what this installation signed")]
+    return unpublished(ports.ledger, heads)
+
+
+def _verification(found: Verification) -> dict[str, JsonValue]:
     return {
         "ok": found.ok,
         "rows": found.rows,
