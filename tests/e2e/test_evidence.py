@@ -1,5 +1,6 @@
 """Who may approve, and how they prove it: with real keys, real codes and the plain `ssh-keygen`."""
 
+import re
 import shutil
 import subprocess
 import time
@@ -9,8 +10,10 @@ from typing import Any
 import pyotp
 import pytest
 
+from delivery.home import Home
 from tests.e2e.conftest import Make
 from tests.e2e.project import Project, configuration, environment
+from tests.e2e.secrets import places_with
 
 pytestmark = [
     pytest.mark.integration,
@@ -18,6 +21,7 @@ pytestmark = [
     pytest.mark.timeout(900),
     pytest.mark.skipif(shutil.which("ssh-keygen") is None, reason="no ssh-keygen: apt-get install openssh-client"),
 ]
+_SHORTEST_SECRET = 24
 AUTHOR = "ada@example.org"
 """Who commits in these repositories."""
 
@@ -83,6 +87,27 @@ def test_two_people_prove_who_they_are_and_anybody_can_check_it(project: Project
     assert checked(proof, signed) == 0
     signed.write_text(signed.read_text().replace('"decision":"approve"', '"decision":"reject" '))
     assert checked(proof, signed) != 0
+
+
+def test_no_credential_stands_anywhere_but_in_its_own_place(project: Project) -> None:
+    home = Home(project.installation.home)
+    project.ask("people", "add", "bot", "--role", "viewer")
+    issued = project.ask("people", "token", "bot")["token"]
+    secret = pyotp.parse_uri(project.ask("people", "enroll", "bot", "--code")["uri"]).secret
+    assert [places_with(home, value) for value in (issued, secret)] == [[], []]
+    kept = [one for one in home.credentials.rglob("*") if one.is_file()]
+    assert {"api-token", "prefect-auth"} <= {one.name for one in kept}
+    for one in kept:
+        for value in _values(one):
+            assert {Path(place).parent for place in places_with(home, value)} <= {home.credentials}, one.name
+
+
+def _values(credential: Path) -> list[str]:
+    """Passwords and tokens in a file of credentials; of a key's file its lines."""
+    if credential.name == "secrets.key":
+        return []  # bytes that no text holds; see below
+    words = re.split(r"[\s\"',:/@?&=]+", credential.read_text())
+    return [word for word in words if len(word) >= _SHORTEST_SECRET and not word.isalpha()]
 
 
 def test_nobody_approves_their_own_commits_under_another_address(project: Project, tmp_path: Path) -> None:
