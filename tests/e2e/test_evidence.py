@@ -10,7 +10,6 @@ from typing import Any
 import pyotp
 import pytest
 
-from delivery.home import Home
 from tests.e2e.conftest import Make
 from tests.e2e.project import Project, configuration, environment
 from tests.e2e.secrets import places_with
@@ -90,7 +89,7 @@ def test_two_people_prove_who_they_are_and_anybody_can_check_it(project: Project
 
 
 def test_no_credential_stands_anywhere_but_in_its_own_place(project: Project) -> None:
-    home = Home(project.installation.home)
+    home = project.installation.home
     project.ask("people", "add", "bot", "--role", "viewer")
     issued = project.ask("people", "token", "bot")["token"]
     secret = pyotp.parse_uri(project.ask("people", "enroll", "bot", "--code")["uri"]).secret
@@ -105,7 +104,7 @@ def test_no_credential_stands_anywhere_but_in_its_own_place(project: Project) ->
 def _values(credential: Path) -> list[str]:
     """Passwords and tokens in a file of credentials; of a key's file its lines."""
     if credential.name == "secrets.key":
-        return []  # bytes that no text holds; see below
+        return []  # bytes that no text holds
     words = re.split(r"[\s\"',:/@?&=]+", credential.read_text())
     return [word for word in words if len(word) >= _SHORTEST_SECRET and not word.isalpha()]
 
