@@ -267,6 +267,7 @@ _RULES: dict[str, Rule] = {
     "promotion.requested": _requested,
     "promotion.moved": _moved,
     "promotion.abort_requested": _moved,
+    "promotion.reminded": _merged("promotions", "id", at="reminded_at"),
     "approval.given": _whole("approvals", "id"),
     "approval.rejected": _whole("approvals", "id"),
     "effect.intended": _effect("intended_at"),

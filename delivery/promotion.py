@@ -113,6 +113,8 @@ class Promotion:
     """Of the request in the project's stream: the order in the lane."""
     passes: int = 0
     """How many times the approval form was shown; part of its key."""
+    reminders: int = 0
+    """How often people were told again that it waits for them."""
     moved_at: datetime | None = None
     """When it last got any further."""
     run: str | None = None

@@ -11,6 +11,7 @@ from datetime import timedelta
 from delivery.connections import Connections
 from delivery.ports import Lease
 from delivery.promoting.judging import judge
+from delivery.promoting.reminding import remind
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import FINAL, Phase, Promotion, next_in_lane
 from delivery.run import Run
@@ -85,6 +86,8 @@ def look_again(control: Control, promotion: Promotion) -> None:
     if promotion.phase is not Phase.WAITING:
         return
     judgement = judge(control.ports, promotion)
+    if judgement.asks_a_person:
+        remind(control.ports, promotion, judgement.waits)
     lost = judgement.asks_a_person and not shows_form(control, promotion)
     if promotion.abort_requested or judgement.refusals or not judgement.waits or lost:
         wake(control, promotion)

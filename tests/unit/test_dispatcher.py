@@ -22,8 +22,8 @@ from tests.fakes.shop import ADA, CONFIGURATION, PROJECT, Shop, run_pass
 class Plane:
     """A shop, its dispatcher, and flow runs that a test moves."""
 
-    def __init__(self, folder: Path) -> None:
-        self.shop = Shop(folder, CONFIGURATION)
+    def __init__(self, folder: Path, configuration: str = CONFIGURATION) -> None:
+        self.shop = Shop(folder, configuration)
         self.flow_runs = RecordedFlowRuns()
         self.control = Control(self.shop.connections, self.flow_runs)
 
@@ -179,6 +179,23 @@ def test_a_waiting_promotion_is_left_alone_while_its_form_is_shown(plane: Plane)
     plane.tick(thorough=True)
     assert len(plane.started(waiting.id)) == 1
     assert plane.flow_runs.state(str(waiting.flow_run)) == "PAUSED"
+
+
+def test_people_are_told_again_at_the_times_of_the_policy_once_each(tmp_path: Path) -> None:
+    plane = Plane(tmp_path, CONFIGURATION.replace("count: 1", "count: 1, remind_after_seconds: [60, 120, 600]"))
+    waiting, clock = plane.waiting_in_staging(), plane.shop.installation.clock
+    log = plane.shop.connections.home.run_logs(waiting.id) / "promotion.log"
+    plane.tick(thorough=True)
+    assert plane.shop.look(waiting).reminders == 0
+    clock.advance(70)
+    plane.tick(thorough=True)
+    plane.tick(thorough=True)
+    assert log.read_text() == "reminder 1: waiting for 1 approval; bob, carol can\n"
+    clock.advance(600)
+    plane.tick(thorough=True)
+    assert plane.shop.look(waiting).reminders == 3
+    assert log.read_text().splitlines()[1:] == ["reminder 3: waiting for 1 approval; bob, carol can"]
+    assert plane.started(waiting.id) == [waiting.flow_run]
 
 
 def test_enough_approvals_wake_it_in_the_flow_run_that_shows_the_form(plane: Plane) -> None:
