@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from shipline.tour_evidence import sign_approval
 from shipline.tour_place import Hammer, Place, ask, claim
 
 Document = dict[str, Any]
@@ -58,8 +59,10 @@ def approve_staging(place: Place) -> None:
 
 
 def approve_production(place: Place) -> None:
-    """What is verified in staging may go to production, when a person agrees."""
-    place.kept["first production"] = approve_next(place, "production")
+    """What is verified in staging may go to production, when a person agrees, and signs that."""
+    waiting = approval(place, "production")
+    sign_approval(place, waiting)
+    succeeds(place, waiting["id"])
     serves(place, "production", place.kept["first"])
     place.say(f"production answers: {ask(address(place, 'production', 'greeter'), '/greet?name=Ada')['greeting']}")
 
@@ -220,7 +223,7 @@ STAGES: tuple[tuple[str, Callable[[Place], None]], ...] = (
     ("Plan", plan),
     ("Test, build once, deploy to dev", deliver_to_dev),
     ("A person approves staging", approve_staging),
-    ("A person approves production", approve_production),
+    ("A person signs the approval for production", approve_production),
     ("A change of one service", change_one_service),
     ("A change that breaks in staging", change_that_breaks),
     ("Roll back production", roll_back_production),
