@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from delivery.actor import Evidence
-from delivery.config_gates import MOST_WINDOWS, Freeze, Upstreams
+from delivery.config_gates import MOST_CHECKS, MOST_WINDOWS, Check, Freeze, Quota, Upstreams
 from delivery.config_types import Name, Seconds
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -248,6 +248,12 @@ class Environment(Section):
     """How long it must have been verified there."""
     freeze: list[Freeze] = Field(default=[], max_length=MOST_WINDOWS)
     """When nothing rolls out here."""
+    no_open_incident: bool = False
+    """Whether automation waits while an incident is open here; rollbacks and hotfixes pass."""
+    checks: list[Check] = Field(default=[], max_length=MOST_CHECKS)
+    """Results that must have been reported."""
+    quota: Quota | None = None
+    """How many rollouts may begin within a time."""
     automatic: bool = True
     """Whether a release verified upstream is promoted here without being asked (approvals still apply)."""
     approvals: Approvals = Approvals(count=0)

@@ -1,12 +1,12 @@
 """Checks of environments: what no control plane could ever carry out."""
 
 from collections.abc import Callable, Iterator
-from urllib.parse import urlsplit
 
 from delivery.config import Configuration, Environment
 from delivery.config_findings import Finding, named, shortened
 from delivery.config_gates import Upstreams
 from delivery.policy import TIERS
+from delivery.url_text import is_web_address
 from delivery.yaml_document import Path
 
 
@@ -64,19 +64,10 @@ def named_before(name: str, environment: Environment) -> Iterator[tuple[Path, st
 def addresses_can_be_opened(configuration: Configuration) -> Iterator[Finding]:
     """What is shown to people as an environment's address is one."""
     for name, environment in configuration.environments.items():
-        if environment.url is not None and not _is_web_address(environment.url):
+        if environment.url is not None and not is_web_address(environment.url):
             at = ("environments", name, "url")
             message = f"{named(at)} must be an http or https address, got '{shortened(environment.url)}'"
             yield Finding(at, message, "write it whole, for instance 'https://shop.example'")
-
-
-def _is_web_address(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        host = parts.hostname if parts.port is None or parts.port > 0 else ""
-    except ValueError:  # a port that is no number, a bracket that is not closed
-        return False
-    return parts.scheme in {"http", "https"} and bool(host) and text.isprintable() and " " not in text
 
 
 def _fixed_ports(configuration: Configuration) -> Iterator[tuple[str, str, int, Path]]:

@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler
 from delivery.config_types import Label, LongSeconds, Name
 
 MOST_WINDOWS = 20
+MOST_CHECKS = 20
 
 Moment = Annotated[
     str, Field(max_length=19, json_schema_extra={"pattern": r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?$"})
@@ -54,3 +55,20 @@ class Freeze(GateSection):
     """An iCalendar file of the repository, read at the revision that is promoted: its events are windows."""
     allow: list[Literal["hotfix", "rollback", "redeploy"]] = []
     """Kinds of promotions that pass; rollbacks here are those that a person asks for."""
+
+
+class Check(GateSection):
+    """A result that another system must have reported: `shipline check-result NAME passed --revision REV`."""
+
+    name: Label
+    of: Literal["revision", "release"] = "revision"
+    """Whether it is about the revision that is promoted, or about the release."""
+    fresh_seconds: LongSeconds | None = None
+    """How old it may be when the rollout begins; left out: as old as it is."""
+
+
+class Quota(GateSection):
+    """At most so many rollouts begin within a time; rollbacks and hotfixes pass and are not counted."""
+
+    promotions: int = Field(ge=1, le=1000)
+    per_seconds: LongSeconds

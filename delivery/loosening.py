@@ -4,8 +4,9 @@ What cannot be compared loosens.
 """
 
 from collections.abc import Sequence
+from math import inf
 
-from delivery.config_gates import Freeze
+from delivery.config_gates import Check, Freeze, Quota
 from delivery.freezing import dated_span
 
 
@@ -26,3 +27,20 @@ def _covers(wider: Freeze, window: Freeze) -> bool:
 
 def _recurring(window: Freeze) -> tuple[str | None, ...]:
     return (window.begins, window.cron, window.calendar, window.time_zone)
+
+
+def checks_less(old: Sequence[Check], new: Sequence[Check]) -> bool:
+    """Every check must still be asked for, and be as fresh as before."""
+    return not all(any(_asks_as_much(one, check) for one in new) for check in old)
+
+
+def _asks_as_much(one: Check, check: Check) -> bool:
+    same = (one.name, one.of) == (check.name, check.of)
+    return same and (check.fresh_seconds is None or (one.fresh_seconds or inf) <= check.fresh_seconds)
+
+
+def takes_more(old: Quota | None, new: Quota | None) -> bool:
+    """Not as few rollouts, or not in as long a time."""
+    if old is None or new is None:
+        return new is None
+    return new.promotions > old.promotions or new.per_seconds < old.per_seconds

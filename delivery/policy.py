@@ -13,9 +13,9 @@ from pydantic import JsonValue, TypeAdapter
 
 from delivery.actor import Evidence
 from delivery.config import Approvals, Configuration, Environment, Smoke
-from delivery.config_gates import Freeze
+from delivery.config_gates import Check, Freeze, Quota
 from delivery.errors import ConfigurationError
-from delivery.loosening import freezes_less
+from delivery.loosening import checks_less, freezes_less, takes_more
 from delivery.pipeline import After, before, demands, names_of, ordered, tidied
 
 Tier = Literal["development", "testing", "staging", "production"]
@@ -31,6 +31,9 @@ class EnvironmentPolicy:
     after: After = None
     soak_seconds: float = 0
     freeze: tuple[Freeze, ...] = ()
+    no_open_incident: bool = False
+    checks: tuple[Check, ...] = ()
+    quota: Quota | None = None
     automatic: bool = True
     approvals: int = 0
     approval_roles: Mapping[str, int] = field(default_factory=dict)
@@ -143,6 +146,9 @@ def _proposed(name: str, environment: Environment, smoke: Smoke | None) -> Envir
         after=tidied(environment.after),
         soak_seconds=environment.soak_seconds,
         freeze=tuple(environment.freeze),
+        no_open_incident=environment.no_open_incident,
+        checks=tuple(environment.checks),
+        quota=environment.quota,
         automatic=environment.automatic,
         approvals=approvals.count,
         approval_roles=approvals.roles,
@@ -193,6 +199,9 @@ _LOOSENS: dict[str, Rule] = {
     "after": _after_loosens,
     "soak_seconds": lambda old, new, _: new.soak_seconds < old.soak_seconds,
     "freeze": lambda old, new, _: freezes_less(old.freeze, new.freeze),
+    "no_open_incident": lambda _old, new, _: not new.no_open_incident,
+    "checks": lambda old, new, _: checks_less(old.checks, new.checks),
+    "quota": lambda old, new, _: takes_more(old.quota, new.quota),
     "automatic": lambda _old, new, _: new.automatic,
     "approvals": lambda old, new, _: new.approvals < old.approvals,
     "approval_roles": lambda old, new, _: _roles_loosen(old.approval_roles, new.approval_roles),

@@ -24,6 +24,7 @@ fields, so that this page is the one dictionary of both.
     keys          person/fingerprint           key with which a person signs
     tokens        id                           API token of a person, as a hash
     delegations   id                           roles that somebody lends for a while
+    checks        project/of/subject/name      newest result of a check of a revision or release
 """
 
 import json
@@ -286,6 +287,7 @@ _RULES: dict[str, Rule] = {
     "incident.mitigated": _incident("mitigated_at", "mitigated"),
     "incident.resolved": _incident("resolved_at", "resolved"),
     "environment.held": _hold(held=True),
+    "check.reported": _whole("checks", "@", "of", "subject", "name"),
     "environment.released": _hold(held=False),
     "person.added": _merged("people", "name", at="added_at"),
     "person.changed": _merged("people", "name", at="changed_at"),

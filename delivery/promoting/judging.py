@@ -11,10 +11,13 @@ from pydantic import JsonValue
 from delivery.artifact import Digest
 from delivery.connections import Connections
 from delivery.gates.approvals import require_approvals
+from delivery.gates.checks import require_checks
 from delivery.gates.clean import require_clean, require_not_bad
 from delivery.gates.freeze import require_not_frozen
 from delivery.gates.hold import require_not_held
+from delivery.gates.incident import require_no_open_incident
 from delivery.gates.newer import ServiceLine, require_newer
+from delivery.gates.quota import require_quota
 from delivery.gates.upstream import require_soaked, require_verified_before, require_verified_upstream
 from delivery.gates.verdict import Verdict, refusals, waits
 from delivery.pipeline import one_is_enough
@@ -24,6 +27,7 @@ from delivery.promoting.approval_facts import approval_facts, approvals_for, rul
 from delivery.promoting.candidates import candidate_of, run_digest
 from delivery.promoting.freezes import frozen_by
 from delivery.promoting.live import digests_of, live_services, release_services, services_of_releases
+from delivery.promoting.place_facts import allowance_of, open_incidents, required_checks, rollouts_begun
 from delivery.promoting.upstreams import upstreams_of, verified_at
 from delivery.promotion import Kind, Promotion
 from delivery.rollout import Workload
@@ -70,7 +74,7 @@ def judge(connections: Connections, promotion: Promotion) -> Judgement:
             require_not_bad(facts.bad(), asked_by),
             require_newer(facts.lines(), kind, replace=promotion.replace, insist=_insisting(promotion)),
             require_not_held(promotion.environment, facts.hold(), asked_by, kind),
-            require_not_frozen(frozen_by(connections, promotion, terms.freeze, now), asked_by, kind),
+            *_place(connections, promotion, policy, now),
             _approvals(connections, promotion, policy),
         )
     )
@@ -85,6 +89,22 @@ def _upstream(
     return (
         require_verified_upstream(promotion.release, found, kind, one_is_enough=by_any),
         require_soaked(found, timedelta(seconds=terms.soak_seconds), now, kind, one_is_enough=by_any),
+    )
+
+
+def _place(
+    connections: Connections, promotion: Promotion, policy: AcceptedPolicy, now: datetime
+) -> tuple[Verdict, ...]:
+    """What is asked of the moment, and of what others say."""
+    terms, kind, asked_by = policy.terms, promotion.kind, promotion.requested_by
+    place = promotion.environment
+    incidents = open_incidents(connections, promotion.project, place) if terms.no_open_incident else []
+    begun = rollouts_begun(connections, promotion, terms.quota)
+    return (
+        require_not_frozen(frozen_by(connections, promotion, terms.freeze, now), asked_by, kind),
+        require_no_open_incident(place, [str(one["id"]) for one in incidents], asked_by, kind),
+        require_checks(required_checks(connections, promotion, terms.checks), now, kind),
+        require_quota(place, begun, allowance_of(terms.quota), now, kind),
     )
 
 

@@ -33,6 +33,7 @@ COMMANDS = {
     "approvals": "approve:approvals",
     "approve": "approve:approve",
     "reject": "approve:reject",
+    "check-result": "check_result:check_result",
     "rollback": "promote:rollback",
     "retry": "promote:retry",
     "abort": "promote:abort",

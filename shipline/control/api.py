@@ -11,6 +11,7 @@ from shipline.control.control import Control
 from shipline.control.entrance import Entrance
 from shipline.control.routes import (
     cache,
+    checks,
     environments,
     governance,
     ledger,
@@ -22,6 +23,7 @@ from shipline.control.routes import (
     runs,
 )
 
+_PARTS = (projects, runs, promotions, environments, governance, metrics, ledger, cache, checks, monitoring, people)
 Health = Callable[[], dict[str, Any]]
 """`{components: [{name, state, version, url, pid, memory_bytes}], ready}`."""
 
@@ -38,7 +40,19 @@ def create_app(control: Control, entrance: Entrance, health: Health) -> FastAPI:
     app.state.control, app.state.entrance, app.state.health = control, entrance, health
     answers.install(app)
     app.include_router(_open(health), prefix="/api/v1")
-    for part in (projects, runs, promotions, environments, governance, metrics, ledger, cache, monitoring, people):
+    for part in (
+        projects,
+        runs,
+        promotions,
+        environments,
+        governance,
+        metrics,
+        ledger,
+        cache,
+        checks,
+        monitoring,
+        people,
+    ):
         app.include_router(part.router, prefix="/api/v1")
     return app
 

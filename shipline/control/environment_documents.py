@@ -10,6 +10,7 @@ from delivery.errors import DeliveryError
 from delivery.promoting.accepting import AcceptedPolicy, policies_in_force
 from delivery.promoting.candidates import candidate_of
 from delivery.promoting.live import live_services
+from delivery.promoting.place_facts import open_incidents
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import FINAL, Phase, Promotion
 from delivery.rollout import HealthState, Observed, Target, misplaced
@@ -124,11 +125,6 @@ def hold_document(connections: Connections, project: str, environment: str) -> J
     """Who holds the environment and why; None when nobody does."""
     rows = connections.ledger.rows("holds", project=project, environment=environment, held=True)
     return {"reason": rows[0]["reason"], "by": rows[0]["by"], "at": rows[0]["at"]} if rows else None
-
-
-def open_incidents(connections: Connections, project: str, environment: str) -> list[dict[str, JsonValue]]:
-    """Incidents that are not resolved."""
-    return connections.ledger.rows("incidents", project=project, environment=environment, state=["open", "mitigated"])
 
 
 def incident_document(row: Mapping[str, JsonValue]) -> dict[str, JsonValue]:

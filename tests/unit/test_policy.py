@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from delivery.canonical import canonical_bytes
 from delivery.config import Smoke, SmokeRequest
-from delivery.config_gates import Freeze, Upstreams
+from delivery.config_gates import Check, Freeze, Quota, Upstreams
 from delivery.config_reading import read_configuration
 from delivery.errors import ConfigurationError
 from delivery.pipeline import After
@@ -74,6 +74,9 @@ environments:
 CHRISTMAS = Freeze.model_validate({"name": "holidays", "from": "2026-12-24", "until": "2026-12-26"})
 WEEKEND = Freeze(name="weekend", cron="0 17 * * 5", for_seconds=3600, allow=["hotfix"])
 CALENDAR = Freeze(name="calendar", calendar="calendars/holidays.ics")
+SCAN = Check(name="scan")
+FRESH = Check(name="load", of="release", fresh_seconds=60)
+TWO_A_MINUTE = Quota(promotions=2, per_seconds=60)
 UPSTREAMS = st.none() | st.sampled_from(["dev", "qa", Upstreams(all=["dev", "qa"]), Upstreams(any=["dev", "qa"])])
 
 
@@ -92,6 +95,9 @@ POLICIES = st.builds(
     freeze=st.lists(st.sampled_from([CHRISTMAS, WEEKEND, CALENDAR]), max_size=3, unique_by=str).map(
         lambda some: tuple(sorted(some, key=str))
     ),
+    no_open_incident=st.booleans(),
+    checks=st.sampled_from([(), (SCAN,), (FRESH,), (FRESH, SCAN)]),
+    quota=st.none() | st.builds(Quota, promotions=st.integers(1, 9), per_seconds=st.floats(1, 86_400)),
     automatic=st.booleans(),
     approvals=st.integers(0, 10),
     approval_expires_after_seconds=st.floats(1, 86_400),
@@ -149,6 +155,9 @@ def test_what_tightens_one_way_loosens_the_other(old: EnvironmentPolicy, new: En
         ({"after": Upstreams(any=["dev", "qa"])}, True),
         ({"soak_seconds": 60}, False),
         ({"freeze": (CHRISTMAS,)}, False),
+        ({"no_open_incident": True}, False),
+        ({"checks": (SCAN,)}, False),
+        ({"quota": Quota(promotions=1, per_seconds=60)}, False),
         ({"after": "production"}, True),
         ({"smoke": None}, True),
         ({"smoke": Smoke(requests=[HOME, HEALTH])}, False),
@@ -230,6 +239,32 @@ def test_a_freeze_window_may_only_grow(
 ) -> None:
     found = differences(policies(replace(DEV, freeze=was)), policies(replace(DEV, freeze=will)))
     assert [one.loosens for one in found] == [loosens]
+
+
+@pytest.mark.parametrize(
+    ("was", "will", "loosens"),
+    [
+        ({"checks": (FRESH,)}, {"checks": ()}, True),
+        ({"checks": (FRESH,)}, {"checks": (SCAN, FRESH)}, False),
+        ({"checks": (FRESH,)}, {"checks": (FRESH.model_copy(update={"fresh_seconds": 30}),)}, False),
+        ({"checks": (FRESH,)}, {"checks": (FRESH.model_copy(update={"fresh_seconds": None}),)}, True),
+        ({"checks": (SCAN,)}, {"checks": (SCAN.model_copy(update={"fresh_seconds": 1}),)}, False),
+        ({"checks": (SCAN,)}, {"checks": (SCAN.model_copy(update={"of": "release"}),)}, True),
+        ({"quota": TWO_A_MINUTE}, {"quota": None}, True),
+        ({"quota": TWO_A_MINUTE}, {"quota": Quota(promotions=1, per_seconds=60)}, False),
+        ({"quota": TWO_A_MINUTE}, {"quota": Quota(promotions=2, per_seconds=61)}, False),
+        ({"quota": TWO_A_MINUTE}, {"quota": Quota(promotions=20, per_seconds=6000)}, True),
+        ({"no_open_incident": True}, {"no_open_incident": False}, True),
+    ],
+    ids=str,
+)
+def test_fewer_or_older_results_and_more_rollouts_loosen(
+    was: dict[str, object],
+    will: dict[str, object],
+    loosens: bool,  # noqa: FBT001
+) -> None:
+    old, new = replace(DEV, **was), replace(DEV, **will)  # type: ignore[arg-type]  # a table's values
+    assert [one.loosens for one in differences(policies(old), policies(new))] == [loosens]
 
 
 def test_another_spelling_of_the_same_upstreams_is_no_change() -> None:
