@@ -9,7 +9,16 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, StringConstraints
 
 from delivery.actor import Evidence
-from delivery.config_gates import MOST_CHECKS, MOST_WINDOWS, Check, Freeze, Quota, Upstreams
+from delivery.config_gates import (
+    MOST_CHECKS,
+    MOST_CONDITIONS,
+    MOST_WINDOWS,
+    Check,
+    Condition,
+    Freeze,
+    Quota,
+    Upstreams,
+)
 from delivery.config_types import Name, Seconds
 
 VariableName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
@@ -254,6 +263,8 @@ class Environment(Section):
     """Results that must have been reported."""
     quota: Quota | None = None
     """How many rollouts may begin within a time."""
+    conditions: list[Condition] = Field(default=[], max_length=MOST_CONDITIONS)
+    """What else must be true, in CEL."""
     automatic: bool = True
     """Whether a release verified upstream is promoted here without being asked (approvals still apply)."""
     approvals: Approvals = Approvals(count=0)

@@ -1,6 +1,7 @@
 """Checks of what environments ask of promotions: what no gate could ever judge by."""
 
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import PurePosixPath
 from zoneinfo import available_timezones
 
@@ -10,6 +11,7 @@ from delivery.config_gates import Freeze, Upstreams
 from delivery.cron import require_cron
 from delivery.errors import ConfigurationError
 from delivery.freezing import dated_span, zone
+from delivery.gates.conditions import FACTS
 from delivery.pipeline import names_of
 from delivery.yaml_document import Path
 
@@ -68,6 +70,16 @@ def _zones_like(name: str) -> list[str]:
     return sorted(one for one in available_timezones() if one.partition("/")[0] == region)
 
 
+def conditions_can_be_evaluated(configuration: Configuration) -> Iterator[Finding]:
+    """Every expression is one, names facts that there are, and costs no more than it may."""
+    for at, environment in _environments(configuration):
+        for number, condition in enumerate(environment.conditions):
+            from delivery.cel import require_expression
+
+            expression, place = condition.cel, (*at, "conditions", number, "cel")
+            yield from _refused(place, partial(require_expression, expression, FACTS))
+
+
 def _unreadable(at: Path, window: Freeze) -> Iterator[Finding]:
     if window.begins and window.until:
         yield from _refused((*at, "from"), lambda: dated_span(window))
@@ -114,4 +126,5 @@ GATE_CHECKS: tuple[Callable[[Configuration], Iterator[Finding]], ...] = (
     soaking_has_a_place,
     freezes_have_one_time,
     freezes_can_be_read,
+    conditions_can_be_evaluated,
 )

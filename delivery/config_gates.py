@@ -8,6 +8,7 @@ from delivery.config_types import Label, LongSeconds, Name
 
 MOST_WINDOWS = 20
 MOST_CHECKS = 20
+MOST_CONDITIONS = 20
 
 Moment = Annotated[
     str, Field(max_length=19, json_schema_extra={"pattern": r"^\d{4}-\d{2}-\d{2}(T\d{2}:\d{2}(:\d{2})?)?$"})
@@ -72,3 +73,15 @@ class Quota(GateSection):
 
     promotions: int = Field(ge=1, le=1000)
     per_seconds: LongSeconds
+
+
+class Condition(GateSection):
+    """Something in CEL that must be true of a promotion; docs/gates.md has the facts that it can ask about."""
+
+    name: Label
+    cel: Annotated[str, Field(min_length=1, max_length=2000)]
+    """An expression that gives true or false."""
+    because: Annotated[str, Field(min_length=1, max_length=300)]
+    """What a person is told when it is false."""
+    otherwise: Literal["refuse", "wait"] = "refuse"
+    """What happens when it is false: `wait` for what changes with time, like `now` or `checks`."""

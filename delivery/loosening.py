@@ -6,7 +6,7 @@ What cannot be compared loosens.
 from collections.abc import Sequence
 from math import inf
 
-from delivery.config_gates import Check, Freeze, Quota
+from delivery.config_gates import Check, Condition, Freeze, Quota
 from delivery.freezing import dated_span
 
 
@@ -44,3 +44,8 @@ def takes_more(old: Quota | None, new: Quota | None) -> bool:
     if old is None or new is None:
         return new is None
     return new.promotions > old.promotions or new.per_seconds < old.per_seconds
+
+
+def demands_less(old: Sequence[Condition], new: Sequence[Condition]) -> bool:
+    """Every expression must still be asked as it is: what two of them mean is not compared."""
+    return not {(one.cel, one.otherwise) for one in old} <= {(one.cel, one.otherwise) for one in new}

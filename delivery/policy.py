@@ -13,9 +13,9 @@ from pydantic import JsonValue, TypeAdapter
 
 from delivery.actor import Evidence
 from delivery.config import Approvals, Configuration, Environment, Smoke
-from delivery.config_gates import Check, Freeze, Quota
+from delivery.config_gates import Check, Condition, Freeze, Quota
 from delivery.errors import ConfigurationError
-from delivery.loosening import checks_less, freezes_less, takes_more
+from delivery.loosening import checks_less, demands_less, freezes_less, takes_more
 from delivery.pipeline import After, before, demands, names_of, ordered, tidied
 
 Tier = Literal["development", "testing", "staging", "production"]
@@ -34,6 +34,7 @@ class EnvironmentPolicy:
     no_open_incident: bool = False
     checks: tuple[Check, ...] = ()
     quota: Quota | None = None
+    conditions: tuple[Condition, ...] = ()
     automatic: bool = True
     approvals: int = 0
     approval_roles: Mapping[str, int] = field(default_factory=dict)
@@ -149,6 +150,7 @@ def _proposed(name: str, environment: Environment, smoke: Smoke | None) -> Envir
         no_open_incident=environment.no_open_incident,
         checks=tuple(environment.checks),
         quota=environment.quota,
+        conditions=tuple(environment.conditions),
         automatic=environment.automatic,
         approvals=approvals.count,
         approval_roles=approvals.roles,
@@ -202,6 +204,7 @@ _LOOSENS: dict[str, Rule] = {
     "no_open_incident": lambda _old, new, _: not new.no_open_incident,
     "checks": lambda old, new, _: checks_less(old.checks, new.checks),
     "quota": lambda old, new, _: takes_more(old.quota, new.quota),
+    "conditions": lambda old, new, _: demands_less(old.conditions, new.conditions),
     "automatic": lambda _old, new, _: new.automatic,
     "approvals": lambda old, new, _: new.approvals < old.approvals,
     "approval_roles": lambda old, new, _: _roles_loosen(old.approval_roles, new.approval_roles),

@@ -13,6 +13,7 @@ from delivery.connections import Connections
 from delivery.gates.approvals import require_approvals
 from delivery.gates.checks import require_checks
 from delivery.gates.clean import require_clean, require_not_bad
+from delivery.gates.conditions import require_conditions
 from delivery.gates.freeze import require_not_frozen
 from delivery.gates.hold import require_not_held
 from delivery.gates.incident import require_no_open_incident
@@ -25,6 +26,7 @@ from delivery.ports import SourceRepository
 from delivery.promoting.accepting import AcceptedPolicy, policy_in_force, policy_version
 from delivery.promoting.approval_facts import approval_facts, approvals_for, rules_of
 from delivery.promoting.candidates import candidate_of, run_digest
+from delivery.promoting.condition_facts import facts_of
 from delivery.promoting.freezes import frozen_by
 from delivery.promoting.live import digests_of, live_services, release_services, services_of_releases
 from delivery.promoting.place_facts import allowance_of, open_incidents, required_checks, rollouts_begun
@@ -75,6 +77,7 @@ def judge(connections: Connections, promotion: Promotion) -> Judgement:
             require_newer(facts.lines(), kind, replace=promotion.replace, insist=_insisting(promotion)),
             require_not_held(promotion.environment, facts.hold(), asked_by, kind),
             *_place(connections, promotion, policy, now),
+            _conditions(facts, policy, now),
             _approvals(connections, promotion, policy),
         )
     )
@@ -106,6 +109,12 @@ def _place(
         require_checks(required_checks(connections, promotion, terms.checks), now, kind),
         require_quota(place, begun, allowance_of(terms.quota), now, kind),
     )
+
+
+def _conditions(facts: "_Facts", policy: AcceptedPolicy, now: datetime) -> Verdict:
+    promotion, asked = facts.promotion, policy.terms.conditions
+    known = facts_of(facts.connections, promotion, policy.terms.tier, facts.changes(), now) if asked else {}
+    return require_conditions(asked, known, promotion.requested_by, promotion.kind)
 
 
 def is_dirty(connections: Connections, promotion: Promotion) -> bool:
@@ -181,11 +190,24 @@ class _Facts:
 
     def lines(self) -> tuple[ServiceLine, ...]:
         """How each service's line of history goes on from what is live; one that the release lacks would end."""
-        proposed = {one.service: one for one in candidate_of(self.connections, self.promotion).workloads}
-        running = live_services(self.connections, self.promotion.project, self.promotion.environment)
+        proposed, running = self._proposed(), self._running()
         names = sorted(proposed.keys() | running.keys())
         relation = cache(self._relation)  # most services went live together
         return tuple(_line(name, proposed.get(name), running.get(name), relation) for name in names)
+
+    def changes(self) -> list[dict[str, JsonValue]]:
+        """Services whose artifact or way to run would change: `{service, from, to, first}`, digests; "" for none."""
+        proposed, running = self._proposed(), self._running()
+        changed = [one for name, one in proposed.items() if not _is_same(one, running.get(name))]
+        return [_changed(one.service, one.artifact, running.get(one.service)) for one in changed] + [
+            _changed(name, "", running[name]) for name in sorted(running.keys() - proposed.keys())
+        ]
+
+    def _proposed(self) -> dict[str, Workload]:
+        return {one.service: one for one in candidate_of(self.connections, self.promotion).workloads}
+
+    def _running(self) -> dict[str, dict[str, JsonValue]]:
+        return live_services(self.connections, self.promotion.project, self.promotion.environment)
 
     def _relation(self, live: str) -> str:
         source = self.connections.source(self.promotion.project)
@@ -201,9 +223,17 @@ def _line(
 ) -> ServiceLine:
     if live is None:
         return ServiceLine(name, "first")
-    if proposed and (live["artifact"], live["run"]) == (proposed.artifact, run_digest(proposed)):
+    if proposed and _is_same(proposed, live):
         return ServiceLine(name, "same")
     return ServiceLine(name, relation(str(live["revision"])))
+
+
+def _is_same(proposed: Workload, live: dict[str, JsonValue] | None) -> bool:
+    return live is not None and (live["artifact"], live["run"]) == (proposed.artifact, run_digest(proposed))
+
+
+def _changed(service: str, to: str, live: dict[str, JsonValue] | None) -> dict[str, JsonValue]:
+    return {"service": service, "from": str(live["artifact"]) if live else "", "to": to, "first": live is None}
 
 
 def _relation(source: SourceRepository, live: str, proposed: str) -> str:

@@ -97,6 +97,20 @@ environments:
             ),
         ),
         (
+            "conditions: [{name: c, cel: 'changes.all(c, c.frist', because: x}]",
+            (
+                "conditions[0].cel: it is no CEL expression: something is missing or wrong at character 18 "
+                '(for instance: changes.all(c, c.service != "db"))'
+            ),
+        ),
+        (
+            "conditions: [{name: c, cel: relase.version == '1', because: x}]",
+            (
+                "environments.dev.conditions[0].cel: there is no 'relase', at character 1 "
+                "(known: changes, checks, incidents, now, promotion, release)"
+            ),
+        ),
+        (
             "freeze: [{name: w, calendar: x.ics, allow: [change]}]",
             "environments.dev.freeze[0].allow[0] must be 'hotfix', 'rollback' or 'redeploy', got the text 'change' ()",
         ),
@@ -105,6 +119,18 @@ environments:
 def test_what_no_gate_could_judge_by_is_told(dev: str, problem: str) -> None:
     found = problems(f"environments: {{dev: {{{dev}}}}}")
     assert [one for one in found if one.endswith(problem)], found
+
+
+def test_every_wrong_expression_is_told_with_its_place() -> None:
+    text = """environments:
+  dev:
+    conditions:
+      - {name: one, cel: "true", because: x}
+      - name: two
+        cel: size(changes
+        because: x
+      - {name: three, cel: nope, because: x}"""
+    assert [one.partition(" environments")[0] for one in problems(text)] == ["8:14:", "10:28:"]
 
 
 def test_upstreams_are_told_with_their_places() -> None:

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from delivery.canonical import canonical_bytes
 from delivery.config import Smoke, SmokeRequest
-from delivery.config_gates import Check, Freeze, Quota, Upstreams
+from delivery.config_gates import Check, Condition, Freeze, Quota, Upstreams
 from delivery.config_reading import read_configuration
 from delivery.errors import ConfigurationError
 from delivery.pipeline import After
@@ -76,6 +76,8 @@ WEEKEND = Freeze(name="weekend", cron="0 17 * * 5", for_seconds=3600, allow=["ho
 CALENDAR = Freeze(name="calendar", calendar="calendars/holidays.ics")
 SCAN = Check(name="scan")
 FRESH = Check(name="load", of="release", fresh_seconds=60)
+SMALL = Condition(name="small", cel="size(changes) < 5", because="it is too much at once")
+QUIET = Condition(name="quiet", cel="size(incidents) == 0", because="it burns", otherwise="wait")
 TWO_A_MINUTE = Quota(promotions=2, per_seconds=60)
 UPSTREAMS = st.none() | st.sampled_from(["dev", "qa", Upstreams(all=["dev", "qa"]), Upstreams(any=["dev", "qa"])])
 
@@ -97,6 +99,7 @@ POLICIES = st.builds(
     ),
     no_open_incident=st.booleans(),
     checks=st.sampled_from([(), (SCAN,), (FRESH,), (FRESH, SCAN)]),
+    conditions=st.sampled_from([(), (SMALL,), (QUIET,), (SMALL, QUIET)]),
     quota=st.none() | st.builds(Quota, promotions=st.integers(1, 9), per_seconds=st.floats(1, 86_400)),
     automatic=st.booleans(),
     approvals=st.integers(0, 10),
@@ -255,6 +258,10 @@ def test_a_freeze_window_may_only_grow(
         ({"quota": TWO_A_MINUTE}, {"quota": Quota(promotions=2, per_seconds=61)}, False),
         ({"quota": TWO_A_MINUTE}, {"quota": Quota(promotions=20, per_seconds=6000)}, True),
         ({"no_open_incident": True}, {"no_open_incident": False}, True),
+        ({"conditions": (SMALL,)}, {"conditions": ()}, True),
+        ({"conditions": (SMALL,)}, {"conditions": (SMALL, QUIET)}, False),
+        ({"conditions": (SMALL,)}, {"conditions": (SMALL.model_copy(update={"because": "y", "name": "n"}),)}, False),
+        ({"conditions": (SMALL,)}, {"conditions": (SMALL.model_copy(update={"cel": "true"}),)}, True),
     ],
     ids=str,
 )

@@ -91,6 +91,29 @@ def test_a_calendar_that_cannot_be_read_refuses(tmp_path: Path) -> None:
     )
 
 
+def test_conditions_ask_about_what_is_promoted(tmp_path: Path) -> None:
+    careful = """conditions: [{name: one at a time, because: deploy services one by one,
+      cel: 'size(changes) == 1 || changes.all(c, c.first)'},
+      {name: facts, because: these are the facts, cel: 'promotion.requested_by == "ada" &&
+       promotion.tier == "development" && release.services == ["api", "web"] && release.version != ""
+       && size(incidents) == 0 && size(checks) == 0
+       && now >= promotion.requested_at && changes.all(c, c.to.startsWith("sha256:"))'}]"""
+    shop = Shop(tmp_path, dev(careful))
+    assert shop.deliver(shop.version("1", "1")).phase is Phase.SUCCEEDED, "all for the first time"
+    assert shop.deliver(shop.version("2", "1")).phase is Phase.SUCCEEDED
+    both = shop.deliver(shop.version("3", "3"))
+    assert (both.phase, both.because) == (Phase.REFUSED, "condition 'one at a time': deploy services one by one")
+
+
+def test_a_condition_that_waits_goes_on_when_it_is_true(tmp_path: Path) -> None:
+    hours = "conditions: [{name: hours, because: it is lunchtime, otherwise: wait, cel: 'now.getHours() != 12'}]"
+    shop = Shop(tmp_path, dev(hours))
+    waiting = shop.deliver(shop.version())
+    assert (waiting.phase, waiting.because) == (Phase.WAITING, "condition 'hours': it is lunchtime")
+    shop.installation.clock.advance(3600)
+    assert again(shop, waiting).phase is Phase.SUCCEEDED
+
+
 def test_a_release_soaks_before_it_goes_on(tmp_path: Path) -> None:
     soaking = CONFIGURATION.replace("after: dev, ", "after: dev, soak_seconds: 3600, ").replace(
         "approvals: {count: 1, expires_after_seconds: 3600},", ""
