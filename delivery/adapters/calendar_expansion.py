@@ -43,8 +43,12 @@ def spans(content: bytes, asked: dict[str, str]) -> Iterator[list[str]]:
             continue
         if not isinstance(begins, datetime) and ends <= begins:
             ends = begins + timedelta(days=1)
-        summary = " ".join(str(event.get("SUMMARY", "")).split())[:_LONGEST_SUMMARY]
-        yield [_utc(begins, where), _utc(ends, where), summary]
+        yield [_utc(begins, where), _utc(ends, where), _one_line(str(event.get("SUMMARY", "")))]
+
+
+def _one_line(text: str) -> str:
+    """What a terminal can show without being changed by it."""
+    return "".join(one for one in " ".join(text.split()) if one.isprintable())[:_LONGEST_SUMMARY]
 
 
 def _require_bearable(calendar: Any) -> None:  # noqa: ANN401  # a component of icalendar

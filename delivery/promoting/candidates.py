@@ -22,17 +22,26 @@ CONFIGURATION_FILE = "shipline.yaml"
 def candidate_for(
     connections: Connections, project: str, environment: str, policy: int, release: Digest, revision: str
 ) -> Candidate:
-    """The candidate of a release with the configuration that `shipline.yaml` has at a revision.
+    """The candidate of a release with the configuration that `shipline.yaml` has at a revision, which is stored.
 
     ConfigurationError when that revision does not know the environment.
     """
+    candidate, document = possible_candidate(connections, project, environment, policy, release, revision)
+    connections.store.put(document)
+    return candidate
+
+
+def possible_candidate(
+    connections: Connections, project: str, environment: str, policy: int, release: Digest, revision: str
+) -> tuple[Candidate, bytes]:
+    """The same without storing anything, and the configuration that would be stored."""
     configuration = configuration_at(connections, project, revision)
     if environment not in configuration.environments:
         message = f"'{environment}' is not an environment of {CONFIGURATION_FILE} at {revision[:12]}"
         raise ConfigurationError(message, hint="an environment is promoted to at a revision that describes it")
     document = environment_configuration(configuration, environment)
-    digest = connections.store.put(canonical_bytes(document))
-    return Candidate(release, digest, policy, _workloads(connections, project, release, document))
+    workloads_ = _workloads(connections, project, release, document)
+    return Candidate(release, canonical_digest(document), policy, workloads_), canonical_bytes(document)
 
 
 def candidate_of(connections: Connections, promotion: Promotion) -> Candidate:

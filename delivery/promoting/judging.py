@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cache
-from typing import Any
 
 from pydantic import JsonValue
 
@@ -32,7 +31,7 @@ from delivery.promoting.live import digests_of, live_services, release_services,
 from delivery.promoting.place_facts import allowance_of, open_incidents, required_checks, rollouts_begun
 from delivery.promoting.upstreams import upstreams_of, verified_at
 from delivery.promotion import Kind, Promotion
-from delivery.rollout import Workload
+from delivery.rollout import Candidate, Workload
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +51,20 @@ class Judgement:
         return waits(self.verdicts)
 
     @property
+    def until(self) -> datetime | None:
+        """Before when it cannot go on, as far as it only waits for time; None where no gate knows a time."""
+        return max((one.until for one in self.verdicts if one.waiting and one.until), default=None)
+
+    @property
     def asks_a_person(self) -> bool:
         """Whether an approval is what is missing: nobody is asked about what may never go on."""
         return not self.refusals and any(one.gate == "approvals" and one.waiting for one in self.verdicts)
 
 
-def judge(connections: Connections, promotion: Promotion) -> Judgement:
-    """Ask every gate about a promotion as things stand now."""
+def judge(connections: Connections, promotion: Promotion, candidate: Candidate | None = None) -> Judgement:
+    """Ask every gate about a promotion as things stand now; about a candidate that is not stored where one is given."""
     policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
-    facts, terms, now = _Facts(connections, promotion), policy.terms, connections.clock.now()
+    facts, terms, now = _Facts(connections, promotion, candidate), policy.terms, connections.clock.now()
     asked_by, kind = promotion.requested_by, promotion.kind
     return Judgement(
         (
@@ -75,7 +79,6 @@ def judge(connections: Connections, promotion: Promotion) -> Judgement:
             ),
             require_not_bad(facts.bad(), asked_by),
             require_newer(facts.lines(), kind, replace=promotion.replace, insist=_insisting(promotion)),
-            require_not_held(promotion.environment, facts.hold(), asked_by, kind),
             *_place(connections, promotion, policy, now),
             _conditions(facts, policy, now),
             _approvals(connections, promotion, policy),
@@ -104,11 +107,24 @@ def _place(
     incidents = open_incidents(connections, promotion.project, place) if terms.no_open_incident else []
     begun = rollouts_begun(connections, promotion, terms.quota)
     return (
+        require_not_held(place, _hold(connections, promotion.project, place), asked_by, kind),
         require_not_frozen(frozen_by(connections, promotion, terms.freeze, now), asked_by, kind),
         require_no_open_incident(place, [str(one["id"]) for one in incidents], asked_by, kind),
         require_checks(required_checks(connections, promotion, terms.checks), now, kind),
         require_quota(place, begun, allowance_of(terms.quota), now, kind),
     )
+
+
+def judge_moment(connections: Connections, promotion: Promotion) -> Judgement:
+    """Ask only the gates that need no release: about the environment, the time and the revision."""
+    policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
+    return Judgement(_place(connections, promotion, policy, connections.clock.now()))
+
+
+def _hold(connections: Connections, project: str, environment: str) -> str | None:
+    """Why somebody holds an environment."""
+    rows = connections.ledger.rows("holds", project=project, environment=environment, held=True)
+    return str(rows[0]["reason"]) if rows else None
 
 
 def _conditions(facts: "_Facts", policy: AcceptedPolicy, now: datetime) -> Verdict:
@@ -159,10 +175,7 @@ class _Facts:
 
     connections: Connections
     promotion: Promotion
-
-    def _one(self, table: str, **equal: Any) -> dict[str, JsonValue] | None:  # noqa: ANN401  # see Ledger.rows
-        rows = self.connections.ledger.rows(table, project=self.promotion.project, **equal)
-        return rows[0] if rows else None
+    candidate: Candidate | None = None
 
     def verified_before(self) -> bool:
         """Whether the release, or each of its services, was verified here; asked of what goes back only."""
@@ -184,10 +197,6 @@ class _Facts:
         rows = self.connections.ledger.rows("bad", project=self.promotion.project, digest=digests)
         return tuple(Digest(str(row["digest"])) for row in rows)
 
-    def hold(self) -> str | None:
-        row = self._one("holds", environment=self.promotion.environment, held=True)
-        return str(row["reason"]) if row else None
-
     def lines(self) -> tuple[ServiceLine, ...]:
         """How each service's line of history goes on from what is live; one that the release lacks would end."""
         proposed, running = self._proposed(), self._running()
@@ -204,7 +213,8 @@ class _Facts:
         ]
 
     def _proposed(self) -> dict[str, Workload]:
-        return {one.service: one for one in candidate_of(self.connections, self.promotion).workloads}
+        candidate = self.candidate or candidate_of(self.connections, self.promotion)
+        return {one.service: one for one in candidate.workloads}
 
     def _running(self) -> dict[str, dict[str, JsonValue]]:
         return live_services(self.connections, self.promotion.project, self.promotion.environment)

@@ -11,7 +11,7 @@ import typer
 from delivery.errors import ConfigurationError, NotFoundError
 from shipline.cli.client import segments
 from shipline.cli.errors import complain
-from shipline.cli.output import Document, moment, plain
+from shipline.cli.output import Document, moment, plain, standing_lines
 from shipline.cli.session import Session
 
 _UUID = re.compile(r"[0-9a-fA-F]{8}(-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
@@ -146,6 +146,9 @@ def _lines(one: Document) -> Iterator[str]:
     yield f"  release   {one['release']}"
     yield from (f"  artifact  {service} {digest}" for service, digest in one["digests"].items())
     yield from _change_lines(one["changes"])
+    if one.get("because"):
+        yield f"  because   {plain(one['because'])}"
+    yield from (f"  {line}" for line in standing_lines(one))
     yield f"  approve with: shipline approve {one['id']}"
     if one["url"]:
         yield f"  or in the browser: {one['url']}"

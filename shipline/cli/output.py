@@ -4,7 +4,7 @@ import json
 import os
 import re
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 Document = dict[str, Any]
@@ -61,6 +61,16 @@ def short(digest_or_commit: object) -> str:
     """Enough of a digest or commit for people to tell it from others."""
     text = plain(digest_or_commit)
     return text.removeprefix("sha256:")[:_SHORT]
+
+
+def standing_lines(document: Document) -> Iterator[str]:
+    """Since when something waits, until when at least, and what would let it go on; what is not known is left out."""
+    known = {name: document.get(name) for name in ("since", "until")}
+    times = ", ".join(f"{name} {moment(value)}" for name, value in known.items() if value)
+    if times:
+        yield f"waits {times}"
+    if document.get("unblocked_by"):
+        yield f"unblocked by {plain(document['unblocked_by'])}"
 
 
 def moment(text: object) -> str:

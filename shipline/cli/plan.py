@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from shipline.cli.before_start import check_before_start
-from shipline.cli.output import Document, joined, short, table
+from shipline.cli.output import Document, joined, moment, plain, short, table
 from shipline.cli.session import Session
 
 Revision = Annotated[str | None, typer.Argument(metavar="REV", help="A branch, tag or commit; otherwise HEAD.")]
@@ -28,6 +28,9 @@ def plan(
     dirty: Dirty = False,
     only: Only = None,
     force: Force = None,
+    to: Annotated[
+        str | None, typer.Option(metavar="ENV", help="Also what every gate of this environment would say now.")
+    ] = None,
 ) -> None:
     """Show what would run, be skipped, be reused and be deployed, and why.
 
@@ -40,6 +43,7 @@ def plan(
         "dirty": dirty or None,
         "only": ",".join(names(only)) or None,
         "force": ",".join(names(force)) or None,
+        "to": to,
     }
     session.show(session.api.get(session.path("plan"), query), _render)
 
@@ -67,8 +71,16 @@ def _render(plan: Document) -> None:
         table(("DEPLOYS TO", "WAITS FOR"), deploys)
     else:
         print("nothing is deployed")  # noqa: T201
+    if plan.get("gates"):
+        print(f"\nwhat its gates would say in {plain(plan['to'])} now")  # noqa: T201
+        table(("GATE", "SAYS", "BECAUSE", "UNTIL", "UNBLOCKED BY"), [_gate(one) for one in plan["gates"]])
     for note in plan.get("notes") or ():
         print(note)  # noqa: T201
+
+
+def _gate(one: Document) -> tuple[object, ...]:
+    says = "passes" if one["passed"] else "waits" if one["waiting"] else "refuses"
+    return (one["gate"], says, joined(one["reasons"]), moment(one["until"]), one["unblocked_by"])
 
 
 _SHOWN_CHANGES = 20

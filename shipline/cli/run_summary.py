@@ -3,7 +3,7 @@
 from delivery.errors import DeliveryError
 from shipline.cli.client import segments
 from shipline.cli.follow import Log, step_id
-from shipline.cli.output import Document, duration, joined, short, table
+from shipline.cli.output import Document, duration, joined, short, standing_lines, table
 from shipline.cli.session import Session
 
 _LAST_LINES = 20
@@ -84,6 +84,11 @@ def render_waiting(session: Session, promotion: Document) -> None:
     identity = promotion["id"]
     why = joined(promotion.get("reasons")) or promotion.get("because") or "a decision"
     session.say(f"{promotion['environment']}: Waiting ({why})")
+    for line in standing_lines(promotion):
+        session.say(f"  {line}")
+    if not promotion.get("asks_a_person", True):
+        session.say(f"  follow it with: shipline logs {identity} --follow")
+        return
     session.say(f"  approve with: shipline approve {identity}")
     session.say(f"  reject with:  shipline reject {identity} --reason TEXT")
     if promotion.get("url"):

@@ -1,10 +1,11 @@
 """`shipline status`: what runs where, since when, how it is, what waits and why."""
 
+from collections.abc import Iterator
 from typing import Annotated
 
 import typer
 
-from shipline.cli.output import Document, duration, moment, short, table
+from shipline.cli.output import Document, duration, moment, short, standing_lines, table
 from shipline.cli.session import Session
 
 _MEGABYTE = 1_000_000
@@ -68,10 +69,15 @@ def _row(environment: str, one: Document) -> tuple[object, ...]:
     return (environment, one["name"], version, short(one["digest"]), since, one["health"], before, one.get("address"))
 
 
+def _waiting_lines(environment: str, one: Document) -> Iterator[str]:
+    yield f"{environment}: {one['id']} waits: {one['because']}"
+    yield from (f"  {line}" for line in standing_lines(one))
+
+
 def _notes(environment: Document) -> list[str]:
     """What waits and why, whether it is held, and where what runs is not what was recorded."""
     name = environment["name"]
-    notes = [f"{name}: {one['id']} waits: {one['because']}" for one in environment["waiting"]]
+    notes = [line for one in environment["waiting"] for line in _waiting_lines(name, one)]
     if environment["hold"]:
         notes.append(f"{name}: held: {environment['hold']['reason']}")
     notes += [f"{name}: differs from the ledger: {one}" for one in environment.get("drift") or ()]

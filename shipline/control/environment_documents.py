@@ -14,7 +14,7 @@ from delivery.promoting.place_facts import open_incidents
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import FINAL, Phase, Promotion
 from delivery.rollout import HealthState, Observed, Target, misplaced
-from shipline.control.promotion_documents import reasons
+from shipline.control.standing import standing_now
 
 _INCIDENT = (
     *("id", "environment", "caused_by", "because", "services", "state"),
@@ -31,10 +31,7 @@ def environment_document(connections: Connections, project: str, policy: Accepte
         "name": policy.environment,
         "tier": policy.terms.tier,
         "services": [service_document(connections, row, observed) for _, row in sorted(live.items())],
-        "waiting": [
-            {"id": one.id, "because": because(connections, one)}
-            for one in unfinished(connections, project, policy.environment)
-        ],
+        "waiting": [waiting_document(connections, one) for one in unfinished(connections, project, policy.environment)],
         "incidents": [str(row["id"]) for row in open_incidents(connections, project, policy.environment)],
         "hold": hold_document(connections, project, policy.environment),
         "drift": [*drift(live, observed), *_elsewhere(connections, live, observed)],
@@ -116,9 +113,11 @@ def unfinished(connections: Connections, project: str, environment: str) -> list
     return read_promotions(connections, project=project, environment=environment, phase=phases)
 
 
-def because(connections: Connections, promotion: Promotion) -> str:
-    """Why a promotion is not done yet, in one sentence."""
-    return f"{promotion.phase}: {'; '.join(reasons(connections, promotion))}"
+def waiting_document(connections: Connections, promotion: Promotion) -> dict[str, JsonValue]:
+    """Why a promotion is not done yet, since when, and what would let it go on."""
+    stands = standing_now(connections, promotion)
+    because = f"{promotion.phase}: {'; '.join(stands.reasons)}"
+    return {"id": promotion.id, "because": because, **stands.times()}
 
 
 def hold_document(connections: Connections, project: str, environment: str) -> JsonValue:

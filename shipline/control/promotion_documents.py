@@ -13,15 +13,16 @@ from delivery.promoting.accepting import policy_version
 from delivery.promoting.approval_facts import approval_facts, approvals_for, approvals_of_each, rules_of
 from delivery.promoting.approving import what_changes
 from delivery.promoting.changes import service_changes
-from delivery.promoting.judging import judge
 from delivery.promoting.live import release_services
 from delivery.promotion import Phase, Promotion, ServiceChange
 from shipline.control.control import Control
+from shipline.control.standing import standing_now
 
 
 def promotion_document(control: Control, promotion: Promotion) -> dict[str, JsonValue]:
     """`shipline promote --json`."""
     connections = control.ports
+    stands = standing_now(connections, promotion)
     return {
         "id": promotion.id,
         "project": promotion.project,
@@ -33,7 +34,9 @@ def promotion_document(control: Control, promotion: Promotion) -> dict[str, Json
             {"name": one.service, "from": one.previous_artifact, "to": one.artifact}
             for one in _changes(connections, promotion)
         ],
-        "reasons": list(reasons(connections, promotion)),
+        "reasons": [*stands.reasons],
+        "asks_a_person": stands.asks_a_person,
+        **stands.times(),
         "release": promotion.release,
         "candidate": promotion.candidate,
         "rollback_of": promotion.rollback_of,
@@ -42,14 +45,6 @@ def promotion_document(control: Control, promotion: Promotion) -> dict[str, Json
         "evidence": list(_rules(connections, promotion).accepted) if promotion.phase is Phase.WAITING else [],
         "url": url_of(control, promotion),
     }
-
-
-def reasons(connections: Connections, promotion: Promotion) -> tuple[str, ...]:
-    """Why it stands where it stands; for a waiting one, what every gate says at this moment."""
-    if promotion.phase is not Phase.WAITING:
-        return (promotion.because,)
-    judgement = judge(connections, promotion)
-    return judgement.refusals or judgement.waits or ("every gate passes now; it is about to go on",)
 
 
 def url_of(control: Control, promotion: Promotion) -> str | None:
@@ -72,13 +67,15 @@ def approval_document(control: Control, promotion: Promotion) -> dict[str, JsonV
     connections = control.ports
     rules, given = _rules(connections, promotion), approvals_for(connections, promotion)
     services = release_services(connections, promotion.project, promotion.release)
+    stands = standing_now(connections, promotion)
     return {
         "id": promotion.id,
         "environment": promotion.environment,
-        "because": "; ".join(reasons(connections, promotion)),
         "release": promotion.release,
         "candidate": promotion.candidate,
         "digests": {name: one["artifact"] for name, one in services.items()},
+        "because": "; ".join(stands.reasons),
+        **stands.times(),
         "requested_at": utc_text(promotion.requested_at),
         "expires_at": utc_text(promotion.expires_at) if promotion.expires_at else None,
         "requires": rules.needed,

@@ -143,6 +143,41 @@ def test_a_plan_says_for_every_step_what_happens_and_why(api: ControlApi, shipli
     assert "staging 1 approval; verified in dev" in words
 
 
+def test_a_plan_says_what_each_gate_would_say(api: ControlApi, shipline: Shipline) -> None:
+    passing = {"gate": "clean", "passed": True, "waiting": False, "reasons": [], "until": None, "unblocked_by": None}
+    soaking = {**passing, "gate": "soaked", "passed": False, "waiting": True, "reasons": ["soaks in dev"]}
+    soaking |= {"until": "2026-03-01T13:00:00.000000Z", "unblocked_by": "time"}
+    bad = {**passing, "gate": "not bad", "passed": False, "reasons": ["abab is marked bad", "cdcd is marked bad"]}
+    api.answers["GET /projects/shop/plan"] = [{**documents.PLAN, "to": "staging", "gates": [passing, soaking, bad]}]
+    words = [" ".join(line.split()) for line in shipline("plan", "--to", "staging").out.splitlines()]
+    assert api.query("GET /projects/shop/plan") == {"to": "staging"}
+    assert words[words.index("what its gates would say in staging now") + 2 :][:3] == [
+        "clean passes",
+        "soaked waits soaks in dev 2026-03-01T13:00:00Z time",
+        "not bad refuses abab is marked bad; cdcd is marked bad",
+    ]
+
+
+STANDS = {
+    "because": "Waiting: frozen by 'audit'",
+    "since": "2026-03-01T12:00:00.000000Z",
+    "until": "2026-03-01T13:00:00.000000Z",
+    "unblocked_by": "time; a hotfix passes",
+}
+
+
+def test_what_waits_says_since_when_until_when_and_what_helps(api: ControlApi, shipline: Shipline) -> None:
+    environment = {**documents.STATUS["environments"][1], "waiting": [{"id": PROMOTION, **STANDS}], "hold": None}
+    api.answers["GET /projects/shop/status"] = [{"environments": [environment]}]
+    lines = shipline("status").out.splitlines()
+    assert lines[lines.index(f"production: {PROMOTION} waits: Waiting: frozen by 'audit'") + 1 :] == [
+        "  waits since 2026-03-01T12:00:00Z, until 2026-03-01T13:00:00Z",
+        "  unblocked by time; a hotfix passes",
+    ]
+    api.answers["GET /projects/shop/approvals"] = [[{**documents.approval(), **STANDS}]]
+    assert "  unblocked by time; a hotfix passes" in shipline("approvals").out.splitlines()
+
+
 def test_status_shows_what_runs_what_waits_and_what_is_held(api: ControlApi, shipline: Shipline) -> None:
     api.answers["GET /projects/shop/status"] = [documents.STATUS]
     words = [" ".join(line.split()) for line in shipline("status").out.splitlines()]
@@ -347,6 +382,17 @@ def test_a_run_that_waits_says_what_to_type(api: ControlApi, shipline: Shipline)
     assert "staging: Waiting (waits for 1 approval)" in ended.out
     assert f"  approve with: shipline approve {PROMOTION}\n" in ended.out
     assert f"http://ui.example/{PROMOTION}" in ended.out
+
+
+def test_who_waits_for_time_is_not_asked_to_approve(api: ControlApi, shipline: Shipline) -> None:
+    asked = documents.promotion("Waiting", reasons=["frozen by 'audit'"], asks_a_person=False, **STANDS)
+    api.answers["POST /projects/shop/promotions"] = [asked]
+    api.answers[f"GET /promotions/{PROMOTION}"] = [asked]
+    ended = shipline("promote", "main", "--to", "staging")
+    assert ended.code == 0
+    assert "approve" not in ended.out
+    assert f"  follow it with: shipline logs {PROMOTION} --follow\n" in ended.out
+    assert "  waits since 2026-03-01T12:00:00Z, until 2026-03-01T13:00:00Z\n" in ended.out
 
 
 def test_wait_goes_past_a_persons_decision(api: ControlApi, shipline: Shipline) -> None:
@@ -578,6 +624,38 @@ def test_a_decision_that_comes_too_late_is_refused_with_the_reason(api: ControlA
     ended = shipline("approve", PROMOTION, "--json")
     assert (ended.code, ended.document) == (4, {"error": error})
     assert ended.err == "error: approving 0198: it was superseded\nhint: see: shipline approvals\n"
+
+
+def test_a_check_s_result_is_reported_and_says_who_looks_again(api: ControlApi, shipline: Shipline) -> None:
+    told = {"name": "load", "result": "passed", "of": "revision", "subject": documents.COMMIT, "woken": [PROMOTION]}
+    api.answers["POST /projects/shop/checks"] = [told]
+    ended = shipline(
+        "check-result", "load", "passed", "--revision", "main", "--url", "https://x.example", "--summary", "ok"
+    )
+    assert api.body("POST /projects/shop/checks") == {
+        "name": "load",
+        "result": "passed",
+        "revision": "main",
+        "url": "https://x.example",
+        "summary": "ok",
+    }
+    assert ended.out == f"load: passed for revision 4f3a2b1c4f3a; looking again: {PROMOTION}\n"
+    assert shipline("check-result", "load", "failed", "--release", "1.2", "--json").document == told
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("load", "maybe", "--revision", "main"),
+        ("load", "passed"),
+        ("load", "passed", "--revision", "a", "--release", "b"),
+    ],
+)
+def test_a_result_is_passed_or_failed_and_about_one_thing(
+    api: ControlApi, shipline: Shipline, words: tuple[str, ...]
+) -> None:
+    assert shipline("check-result", *words).code == 2
+    assert not [name for name, _, _ in api.asked if name.endswith("/checks")]
 
 
 def test_approvals_show_release_digests_commits_and_configuration(api: ControlApi, shipline: Shipline) -> None:
