@@ -265,6 +265,9 @@ class Environment(Section):
     """How many rollouts may begin within a time."""
     conditions: list[Condition] = Field(default=[], max_length=MOST_CONDITIONS)
     """What else must be true, in CEL."""
+    queue: Literal["newest", "serialize", "cancel"] = "newest"
+    """What a newer request does to older ones: `newest` supersedes those that wait, `cancel` also stops one that is
+    being judged, `serialize` lets all go, one after the other."""
     automatic: bool = True
     """Whether a release verified upstream is promoted here without being asked (approvals still apply)."""
     approvals: Approvals = Approvals(count=0)

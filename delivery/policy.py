@@ -35,6 +35,7 @@ class EnvironmentPolicy:
     checks: tuple[Check, ...] = ()
     quota: Quota | None = None
     conditions: tuple[Condition, ...] = ()
+    queue: Literal["newest", "serialize", "cancel"] = "newest"
     automatic: bool = True
     approvals: int = 0
     approval_roles: Mapping[str, int] = field(default_factory=dict)
@@ -151,6 +152,7 @@ def _proposed(name: str, environment: Environment, smoke: Smoke | None) -> Envir
         checks=tuple(environment.checks),
         quota=environment.quota,
         conditions=tuple(environment.conditions),
+        queue=environment.queue,
         automatic=environment.automatic,
         approvals=approvals.count,
         approval_roles=approvals.roles,
@@ -204,6 +206,7 @@ _LOOSENS: dict[str, Rule] = {
     "no_open_incident": lambda _old, new, _: not new.no_open_incident,
     "checks": lambda old, new, _: checks_less(old.checks, new.checks),
     "quota": lambda old, new, _: takes_more(old.quota, new.quota),
+    "queue": lambda _old, _new, _: True,
     "conditions": lambda old, new, _: demands_less(old.conditions, new.conditions),
     "automatic": lambda _old, new, _: new.automatic,
     "approvals": lambda old, new, _: new.approvals < old.approvals,

@@ -17,6 +17,7 @@ from delivery.gates.freeze import require_not_frozen
 from delivery.gates.hold import require_not_held
 from delivery.gates.incident import require_no_open_incident
 from delivery.gates.newer import ServiceLine, require_newer
+from delivery.gates.queue import require_turn
 from delivery.gates.quota import require_quota
 from delivery.gates.upstream import require_soaked, require_verified_before, require_verified_upstream
 from delivery.gates.verdict import Verdict, refusals, waits
@@ -28,7 +29,13 @@ from delivery.promoting.candidates import candidate_of, run_digest
 from delivery.promoting.condition_facts import facts_of
 from delivery.promoting.freezes import frozen_by
 from delivery.promoting.live import digests_of, live_services, release_services, services_of_releases
-from delivery.promoting.place_facts import allowance_of, open_incidents, required_checks, rollouts_begun
+from delivery.promoting.place_facts import (
+    allowance_of,
+    open_incidents,
+    requested_before,
+    required_checks,
+    rollouts_begun,
+)
 from delivery.promoting.upstreams import upstreams_of, verified_at
 from delivery.promotion import Kind, Promotion
 from delivery.rollout import Candidate, Workload
@@ -112,6 +119,7 @@ def _place(
         require_no_open_incident(place, [str(one["id"]) for one in incidents], asked_by, kind),
         require_checks(required_checks(connections, promotion, terms.checks), now, kind),
         require_quota(place, begun, allowance_of(terms.quota), now, kind),
+        require_turn(requested_before(connections, promotion) if terms.queue == "serialize" else (), kind),
     )
 
 

@@ -10,8 +10,8 @@ from delivery.connections import Connections
 from delivery.gates.checks import RequiredCheck
 from delivery.gates.quota import UNCOUNTED, Allowance
 from delivery.gates.verdict import short
-from delivery.promoting.turn import read_promotions
-from delivery.promotion import Kind, Promotion
+from delivery.promoting.turn import read_promotions, unfinished_in_lane
+from delivery.promotion import FORWARD, Kind, Promotion
 
 _RESULT: TypeAdapter[CheckResult] = TypeAdapter(CheckResult)
 _REVISION_LENGTH = 12
@@ -66,3 +66,9 @@ def rollouts_begun(connections: Connections, promotion: Promotion, quota: Quota 
         kind=counted,
     )
     return tuple(one.started_at for one in newest if one.started_at and one.id != promotion.id)
+
+
+def requested_before(connections: Connections, promotion: Promotion) -> tuple[str, ...]:
+    """Promotions of something new in its lane that were requested before it and are not done yet, oldest first."""
+    lane = unfinished_in_lane(connections, promotion)
+    return tuple(one.id for one in lane if one.kind in FORWARD and one.sequence < promotion.sequence)

@@ -129,21 +129,28 @@ def _answers_elsewhere(connections: Connections, wanted: Wanted, candidate: Cand
 
 
 def supersede_older(connections: Connections, newest: Promotion) -> None:
-    """Changes that have not begun to roll out give way to one of a newer revision of the same line."""
-    if newest.kind not in FORWARD:
+    """Changes that have not begun to roll out give way to one of a newer revision of the same line.
+
+    Not where the environment's queue takes all, one after the other.
+    """
+    policy = policy_in_force(connections, newest.project, newest.environment)
+    if newest.kind not in FORWARD or policy is None or policy.terms.queue == "serialize":
         return
     source = connections.source(newest.project)
+    give = dict.fromkeys((Phase.REQUESTED, Phase.QUEUED, Phase.WAITING), give_way)
+    if policy.terms.queue == "cancel":
+        give[Phase.JUDGING] = ask_to_stop
     waiting = read_promotions(
         connections,
         project=newest.project,
         environment=newest.environment,
         kind=[kind.value for kind in FORWARD],
-        phase=[phase.value for phase in (Phase.REQUESTED, Phase.QUEUED, Phase.WAITING)],
+        phase=[phase.value for phase in give],
     )
     for one in waiting:
         older = one.sequence < newest.sequence and one.id != newest.id
         if older and source.is_ancestor(one.configuration_revision, newest.configuration_revision):
-            give_way(connections, one, newest)
+            give[one.phase](connections, one, newest)
 
 
 def give_way(connections: Connections, older: Promotion, newest: Promotion) -> None:
@@ -154,12 +161,24 @@ def give_way(connections: Connections, older: Promotion, newest: Promotion) -> N
         "because": f"superseded by promotion {newest.id}{_void(connections, older)}",
         "finished_at": utc_now(connections),
     }
-    draft = Draft("promotion.moved", body, SHIPLINE, connections.clock.now())
-    guard = Guard(promotion=older.id, phases=tuple(phase.value for phase in BEFORE_ROLLOUT - {Phase.JUDGING}))
-    try:
+    _tell(connections, older, "promotion.moved", body, BEFORE_ROLLOUT - {Phase.JUDGING})
+
+
+def ask_to_stop(connections: Connections, older: Promotion, newest: Promotion) -> None:
+    """Let a promotion that is being judged end Aborted before it rolls out; one that has gone on is let finish."""
+    body: dict[str, JsonValue] = {"id": older.id, "abort_requested": f"superseded by promotion {newest.id}"}
+    _tell(connections, older, "promotion.abort_requested", body, frozenset({Phase.JUDGING}))
+
+
+def _tell(
+    connections: Connections, older: Promotion, kind: str, body: dict[str, JsonValue], phases: frozenset[Phase]
+) -> None:
+    draft = Draft(kind, body, SHIPLINE, connections.clock.now())
+    guard = Guard(promotion=older.id, phases=tuple(phase.value for phase in phases))
+    with suppress(
+        StaleFenceError
+    ):  # it began to roll out in this moment: the order in the lane keeps the newest behind
         connections.ledger.append(older.project, [draft], guard)
-    except StaleFenceError:
-        return  # it began to roll out in this moment: the order in the lane keeps the newest behind it
 
 
 def rollback_wanted(

@@ -1,5 +1,6 @@
 """What every gate would say of a revision in an environment now, without asking for anything."""
 
+import sys
 from contextlib import suppress
 from dataclasses import dataclass, replace
 
@@ -78,7 +79,7 @@ def _possible(connections: Connections, asked: Question, candidate: Candidate) -
         configuration_revision=asked.revision.commit,
         requested_at=connections.clock.now(),
         requested_by=asked.caller,
-        sequence=0,
+        sequence=sys.maxsize,  # behind all that were requested
     )
 
 

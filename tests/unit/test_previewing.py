@@ -53,6 +53,7 @@ def test_every_gate_says_what_it_would_say_and_nothing_is_written(shop: Shop) ->
         "not frozen",
         "no open incident",
         "quota",
+        "queue",
         "conditions",
     ]
     assert shop.promotions(environment="staging") == [waiting]
@@ -69,7 +70,7 @@ def test_a_revision_without_a_release_is_asked_about_the_moment_only(shop: Shop)
         "until": None,
         "unblocked_by": f"shipline run {commit[:12]}",
     }
-    assert list(found) == ["clean", "not held", "not frozen", "no open incident", "checks", "quota"]
+    assert list(found) == ["clean", "not held", "not frozen", "no open incident", "checks", "quota", "queue"]
     assert not gates(shop, commit, based_on=commit)["clean"]["passed"]
 
 
