@@ -13,7 +13,7 @@ from delivery.ports import Guard
 from delivery.promoting.accepting import policies_in_force
 from delivery.promoting.candidates import configuration_at
 from delivery.promoting.changes import finished_drafts, live_drafts
-from delivery.promoting.judging import is_dirty
+from delivery.promoting.release_facts import is_dirty
 from delivery.promoting.requesting import Wanted, request_draft, rollback_wanted, supersede_older
 from delivery.promoting.turn import Turn, read_promotion, read_promotions, utc_now
 from delivery.promoting.upstreams import is_on_its_way, verified_at

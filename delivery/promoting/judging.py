@@ -1,13 +1,8 @@
 """Judging: look up what the gates need to know, and ask every one of them."""
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from functools import cache
 
-from pydantic import JsonValue
-
-from delivery.artifact import Digest
 from delivery.connections import Connections
 from delivery.gates.approvals import require_approvals
 from delivery.gates.checks import require_checks
@@ -16,19 +11,16 @@ from delivery.gates.conditions import require_conditions
 from delivery.gates.freeze import require_not_frozen
 from delivery.gates.hold import require_not_held
 from delivery.gates.incident import require_no_open_incident
-from delivery.gates.newer import ServiceLine, require_newer
+from delivery.gates.newer import require_newer
 from delivery.gates.queue import require_turn
 from delivery.gates.quota import require_quota
 from delivery.gates.upstream import require_soaked, require_verified_before, require_verified_upstream
 from delivery.gates.verdict import Verdict, refusals, waits
 from delivery.pipeline import one_is_enough
-from delivery.ports import SourceRepository
 from delivery.promoting.accepting import AcceptedPolicy, policy_in_force, policy_version
 from delivery.promoting.approval_facts import approval_facts, approvals_for, rules_of
-from delivery.promoting.candidates import candidate_of, run_digest
 from delivery.promoting.condition_facts import facts_of
 from delivery.promoting.freezes import frozen_by
-from delivery.promoting.live import digests_of, live_services, release_services, services_of_releases
 from delivery.promoting.place_facts import (
     allowance_of,
     open_incidents,
@@ -36,9 +28,10 @@ from delivery.promoting.place_facts import (
     required_checks,
     rollouts_begun,
 )
-from delivery.promoting.upstreams import upstreams_of, verified_at
+from delivery.promoting.release_facts import ReleaseFacts, is_dirty
+from delivery.promoting.upstreams import upstreams_of
 from delivery.promotion import Kind, Promotion
-from delivery.rollout import Candidate, Workload
+from delivery.rollout import Candidate
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +64,7 @@ class Judgement:
 def judge(connections: Connections, promotion: Promotion, candidate: Candidate | None = None) -> Judgement:
     """Ask every gate about a promotion as things stand now; about a candidate that is not stored where one is given."""
     policy = policy_version(connections, promotion.project, promotion.environment, promotion.policy_version)
-    facts, terms, now = _Facts(connections, promotion, candidate), policy.terms, connections.clock.now()
+    facts, terms, now = ReleaseFacts(connections, promotion, candidate), policy.terms, connections.clock.now()
     asked_by, kind = promotion.requested_by, promotion.kind
     return Judgement(
         (
@@ -113,14 +106,20 @@ def _place(
     place = promotion.environment
     incidents = open_incidents(connections, promotion.project, place) if terms.no_open_incident else []
     begun = rollouts_begun(connections, promotion, terms.quota)
+    windows = () if goes_back_by_itself(promotion) else terms.freeze  # no calendar is read while users suffer
     return (
         require_not_held(place, _hold(connections, promotion.project, place), asked_by, kind),
-        require_not_frozen(frozen_by(connections, promotion, terms.freeze, now), asked_by, kind),
+        require_not_frozen(frozen_by(connections, promotion, windows, now), asked_by, kind),
         require_no_open_incident(place, [str(one["id"]) for one in incidents], asked_by, kind),
         require_checks(required_checks(connections, promotion, terms.checks), now, kind),
         require_quota(place, begun, allowance_of(terms.quota), now, kind),
         require_turn(requested_before(connections, promotion) if terms.queue == "serialize" else (), kind),
     )
+
+
+def goes_back_by_itself(promotion: Promotion) -> bool:
+    """Whether it is the way back of a rollout that failed."""
+    return promotion.kind is Kind.ROLLBACK and promotion.requested_by.kind == "automation"
 
 
 def judge_moment(connections: Connections, promotion: Promotion) -> Judgement:
@@ -135,25 +134,11 @@ def _hold(connections: Connections, project: str, environment: str) -> str | Non
     return str(rows[0]["reason"]) if rows else None
 
 
-def _conditions(facts: "_Facts", policy: AcceptedPolicy, now: datetime) -> Verdict:
-    promotion, asked = facts.promotion, policy.terms.conditions
+def _conditions(facts: ReleaseFacts, policy: AcceptedPolicy, now: datetime) -> Verdict:
+    promotion = facts.promotion
+    asked = () if goes_back_by_itself(promotion) else policy.terms.conditions
     known = facts_of(facts.connections, promotion, policy.terms.tier, facts.changes(), now) if asked else {}
     return require_conditions(asked, known, promotion.requested_by, promotion.kind)
-
-
-def is_dirty(connections: Connections, promotion: Promotion) -> bool:
-    """Whether uncommitted changes are promoted. A release made from some is clean once a commit makes the same one."""
-    project, rows = promotion.project, connections.ledger.rows
-    if _below(connections, project, promotion.configuration_revision):
-        return True
-    made_dirty = rows("releases", project=project, digest=promotion.release, dirty=True)
-    return bool(made_dirty) and not rows("revisions", project=project, release=promotion.release, based_on=None)
-
-
-def _below(connections: Connections, project: str, revision: str) -> str | None:
-    """The commit below uncommitted changes; None for a commit."""
-    rows = connections.ledger.rows("revisions", project=project, commit=revision)
-    return str(rows[0]["based_on"]) if rows and rows[0].get("based_on") else None
 
 
 def _approvals(connections: Connections, promotion: Promotion, policy: AcceptedPolicy) -> Verdict:
@@ -175,91 +160,6 @@ def _require_current_policy(connections: Connections, promotion: Promotion) -> V
     return Verdict(
         "policy", (f"{changed}; it was requested under version {promotion.policy_version}, request it again",)
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Facts:
-    """What the ledger and the source know about a promotion."""
-
-    connections: Connections
-    promotion: Promotion
-    candidate: Candidate | None = None
-
-    def verified_before(self) -> bool:
-        """Whether the release, or each of its services, was verified here; asked of what goes back only."""
-        promotion = self.promotion
-        here = verified_at(self.connections, promotion.project, promotion.environment, promotion.release)
-        if promotion.kind is not Kind.ROLLBACK or here:
-            return True
-        services = release_services(self.connections, self.promotion.project, self.promotion.release)
-        rows = self.connections.ledger.rows(
-            "verified", project=self.promotion.project, environment=self.promotion.environment, revoked_at=None
-        )
-        releases = frozenset(str(row["release"]) for row in rows)
-        known = services_of_releases(self.connections, self.promotion.project, releases)
-        seen = {(name, str(one["artifact"])) for each in known.values() for name, one in each.items()}
-        return bool(services) and all((name, str(one["artifact"])) in seen for name, one in services.items())
-
-    def bad(self) -> tuple[Digest, ...]:
-        digests: list[JsonValue] = [*digests_of(self.connections, self.promotion)]
-        rows = self.connections.ledger.rows("bad", project=self.promotion.project, digest=digests)
-        return tuple(Digest(str(row["digest"])) for row in rows)
-
-    def lines(self) -> tuple[ServiceLine, ...]:
-        """How each service's line of history goes on from what is live; one that the release lacks would end."""
-        proposed, running = self._proposed(), self._running()
-        names = sorted(proposed.keys() | running.keys())
-        relation = cache(self._relation)  # most services went live together
-        return tuple(_line(name, proposed.get(name), running.get(name), relation) for name in names)
-
-    def changes(self) -> list[dict[str, JsonValue]]:
-        """Services whose artifact or way to run would change: `{service, from, to, first}`, digests; "" for none."""
-        proposed, running = self._proposed(), self._running()
-        changed = [one for name, one in proposed.items() if not _is_same(one, running.get(name))]
-        return [_changed(one.service, one.artifact, running.get(one.service)) for one in changed] + [
-            _changed(name, "", running[name]) for name in sorted(running.keys() - proposed.keys())
-        ]
-
-    def _proposed(self) -> dict[str, Workload]:
-        candidate = self.candidate or candidate_of(self.connections, self.promotion)
-        return {one.service: one for one in candidate.workloads}
-
-    def _running(self) -> dict[str, dict[str, JsonValue]]:
-        return live_services(self.connections, self.promotion.project, self.promotion.environment)
-
-    def _relation(self, live: str) -> str:
-        source = self.connections.source(self.promotion.project)
-        return _relation(source, self._commit(live), self._commit(self.promotion.configuration_revision))
-
-    def _commit(self, revision: str) -> str:
-        """The commit that stands for a revision: of uncommitted changes, the one below them."""
-        return _below(self.connections, self.promotion.project, revision) or revision
-
-
-def _line(
-    name: str, proposed: Workload | None, live: dict[str, JsonValue] | None, relation: Callable[[str], str]
-) -> ServiceLine:
-    if live is None:
-        return ServiceLine(name, "first")
-    if proposed and _is_same(proposed, live):
-        return ServiceLine(name, "same")
-    return ServiceLine(name, relation(str(live["revision"])))
-
-
-def _is_same(proposed: Workload, live: dict[str, JsonValue] | None) -> bool:
-    return live is not None and (live["artifact"], live["run"]) == (proposed.artifact, run_digest(proposed))
-
-
-def _changed(service: str, to: str, live: dict[str, JsonValue] | None) -> dict[str, JsonValue]:
-    return {"service": service, "from": str(live["artifact"]) if live else "", "to": to, "first": live is None}
-
-
-def _relation(source: SourceRepository, live: str, proposed: str) -> str:
-    if source.is_ancestor(live, proposed):
-        return "newer"
-    if source.is_ancestor(proposed, live):
-        return "older"
-    return "diverged" if source.merge_base(live, proposed) else "unrelated"
 
 
 def _insisting(promotion: Promotion) -> str:
