@@ -9,7 +9,7 @@ from delivery.config import Configuration, Environment
 from delivery.config_findings import Finding, named
 from delivery.config_gates import Freeze, Upstreams
 from delivery.cron import require_cron
-from delivery.errors import ConfigurationError
+from delivery.errors import ConfigurationError, Problem
 from delivery.freezing import dated_span, zone
 from delivery.gates.conditions import FACTS
 from delivery.pipeline import names_of
@@ -62,6 +62,16 @@ def freezes_can_be_read(configuration: Configuration) -> Iterator[Finding]:
             yield Finding(place, message, error.hint, unknown=window.time_zone, known=_zones_like(window.time_zone))
         else:
             yield from _unreadable(at, window)
+
+
+def missing_calendars(configuration: Configuration, is_there: Callable[[str], bool]) -> list[Problem]:
+    """A problem for each calendar that is not in the tree: only the real files can tell."""
+    named_ones = {window.calendar: at for at, window in _windows(configuration) if window.calendar}
+    return [
+        Problem(f"{named((*at, 'calendar'))}: {path} is not in the repository", "commit it, or remove the window")
+        for path, at in named_ones.items()
+        if not is_there(path)
+    ]
 
 
 def _zones_like(name: str) -> list[str]:

@@ -1,7 +1,7 @@
 """`shipline init`, `check`, `schema`: the file `shipline.yaml`; no control plane is needed."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,6 +9,9 @@ from delivery.errors import ConfigurationError, NotFoundError
 from shipline.cli.errors import USAGE
 from shipline.cli.output import Document
 from shipline.cli.session import Session, work_tree
+
+if TYPE_CHECKING:
+    from delivery.config import Configuration
 
 FILE = "shipline.yaml"
 _READ_AT_MOST = 64_000_000
@@ -40,9 +43,10 @@ def check(
     """
     from delivery.config_reading import problems_as_text, read_configuration
 
-    content = configuration_content(_folder(session), revision)
+    top = _folder(session)
+    content = configuration_content(top, revision)
     try:
-        read_configuration(content)
+        _require_calendars(top, revision, read_configuration(content))
     except ConfigurationError as error:
         problems = error.problems
         if not problems:
@@ -52,6 +56,20 @@ def check(
         session.show({"ok": False, "problems": found, "more": error.more}, lambda _: session.say(words))
         raise typer.Exit(USAGE) from None
     session.show({"ok": True, "problems": []}, lambda _: session.say(f"{FILE} is good"))
+
+
+def _require_calendars(top: Path, revision: str | None, configuration: "Configuration") -> None:
+    """ConfigurationError when a freeze window names a calendar that is not there."""
+    from delivery.config_gate_checks import missing_calendars
+
+    def is_there(path: str) -> bool:
+        return (top / path).is_file() if revision is None else _at_revision(top, revision, path) is not None
+
+    problems = missing_calendars(configuration, is_there)
+    if problems:
+        raise ConfigurationError(
+            f"reading {FILE}: {problems[0].message}", hint=problems[0].hint, problems=tuple(problems)
+        )
 
 
 def schema(session: Session) -> None:
@@ -93,11 +111,11 @@ def _in_work_tree(path: Path) -> bytes | None:
         raise ConfigurationError(message, hint="make it a file that you may read", where=f"{FILE}:1:1") from error
 
 
-def _at_revision(top: Path, revision: str) -> bytes | None:
+def _at_revision(top: Path, revision: str, path: str = FILE) -> bytes | None:
     from delivery.adapters.git import GitRepository
     from delivery.adapters.git.location import resolve
 
-    return GitRepository(top, personal=True).read(resolve(top, revision), FILE)
+    return GitRepository(top, personal=True).read(resolve(top, revision), path)
 
 
 def _render_made(session: Session, made: Document) -> None:

@@ -10,6 +10,7 @@ from delivery.adapters.git.location import resolve
 from delivery.adapters.tool_versions import tool_version
 from delivery.builds import LedgerBuilds
 from delivery.config import Approvals, Configuration, Environment
+from delivery.config_gate_checks import missing_calendars
 from delivery.config_overlaps import overlaps
 from delivery.connections import Connections
 from delivery.errors import ConfigurationError, NotFoundError
@@ -98,9 +99,9 @@ def _in_force(connections: Connections, project: str) -> dict[str, Environment] 
 
 
 def _configuration(connections: Connections, project: str, source: SourceRepository, commit: str) -> Configuration:
-    """What the revision says, if no file of it belongs to two services."""
-    configuration = configuration_at(connections, project, commit)
-    problems = overlaps(configuration, source.files(commit))
+    """What the revision says, if no file of it belongs to two services and every calendar is there."""
+    configuration, files = configuration_at(connections, project, commit), source.files(commit)
+    problems = [*overlaps(configuration, files), *missing_calendars(configuration, lambda path: path in files)]
     if problems:
         message = f"reading {CONFIGURATION_FILE} at {commit[:12]}: {problems[0].message}"
         raise ConfigurationError(message, hint=problems[0].hint, problems=tuple(problems))

@@ -53,6 +53,26 @@ def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return made
 
 
+def test_a_calendar_that_is_not_there_is_told_in_the_work_tree_and_at_a_revision(shipline: Call, tree: Path) -> None:
+    service = "services: {web: {paths: [web], build: {command: make}, run: {command: ./web}}}"
+    window = "{name: company, calendar: calendars/company.ics}"
+    (tree / "shipline.yaml").write_text(f"version: 1\n{service}\nenvironments: {{dev: {{freeze: [{window}]}}}}\n")
+    _git(tree, "add", ".")
+    _git(tree, "commit", "-qm", "one")
+    problem = {
+        "where": "",
+        "message": "environments.dev.freeze[0].calendar: calendars/company.ics is not in the repository",
+        "hint": "commit it, or remove the window",
+    }
+    for words in (("check",), ("check", "HEAD")):
+        code, out, _ = shipline(*words, "--json")
+        assert (code, json.loads(out)["problems"]) == (2, [problem])
+    (tree / "calendars").mkdir()
+    (tree / "calendars" / "company.ics").write_text("BEGIN:VCALENDAR")
+    assert shipline("check")[0] == 0
+    assert shipline("check", "HEAD")[0] == 2, "it is not committed"
+
+
 def test_a_good_configuration_is_good(shipline: Call, tree: Path) -> None:
     (tree / "shipline.yaml").write_text(GOOD)
     code, out, err = shipline("check", "--json")
