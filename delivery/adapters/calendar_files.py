@@ -48,6 +48,7 @@ def _expanded(content: bytes, time_zone: str, day: date) -> _Expansion:
             _READER,
             input=json.dumps(asked).encode() + b"\n" + content,
             capture_output=True,
+            env={"LANG": "C.UTF-8"},  # what a file from outside is read with knows nothing of this process
             timeout=_PATIENCE_SECONDS,
             check=False,
         )

@@ -170,6 +170,20 @@ def test_a_cron_window_holds_exactly_when_a_time_of_it_has_just_come(moment: dat
     assert (held is not None) == (begun[-1] + timedelta(hours=62) > now)
 
 
+@given(
+    st.datetimes(datetime(2024, 1, 1), datetime(2030, 1, 1)),  # noqa: DTZ001  # made aware below
+    st.sampled_from(["30 2 * * *", "*/7 * * * *", "0 0 29 2 *", "15 3 1 1 *", "0 * * * 1-5"]),
+    st.sampled_from(["Europe/Berlin", "Australia/Lord_Howe", "America/New_York", "UTC"]),
+    st.floats(1, 7 * 86_400),
+)
+def test_a_cron_window_that_holds_contains_the_moment_whatever_clocks_do(
+    moment: datetime, cron: str, zone_name: str, seconds: float
+) -> None:
+    now = moment.replace(tzinfo=UTC)
+    held = cron_stretch(window(cron=cron, for_seconds=seconds, time_zone=zone_name), now)
+    assert held is None or held.begins <= now < held.ends
+
+
 @pytest.mark.parametrize(
     ("expression", "message"),
     [
