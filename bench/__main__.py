@@ -23,6 +23,7 @@ BENCHES = (
     "monorepo",
     "echo_steps",
     "push_to_live",
+    "push_to_live_kinto",
     "router",
     "burst",
     "growth",

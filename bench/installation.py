@@ -36,9 +36,15 @@ class Place:
         )
         return done.stdout
 
+    def write(self, files: Mapping[str, str]) -> None:
+        """Put files into the work tree."""
+        for path, content in files.items():
+            (self.tree / path).parent.mkdir(parents=True, exist_ok=True)
+            (self.tree / path).write_text(content)
+
     def commit(self, content: str, path: str = "input") -> None:
         """A new revision, which differs in one file: every echo step depends on `input`."""
-        (self.tree / path).write_text(content)
+        self.write({path: content})
         subprocess.run([*_GIT, "add", "--all"], cwd=self.tree, check=True)
         subprocess.run([*_GIT, "commit", "--quiet", "-m", "feat: another input"], cwd=self.tree, check=True)
 
@@ -59,9 +65,7 @@ def place(name: str = "echo", files: Mapping[str, str] | None = None) -> Iterato
         made = Place(Path(folder) / name, Path(folder) / "home")
         made.tree.mkdir()
         subprocess.run([*_GIT, "init", "--quiet", "--initial-branch=main"], cwd=made.tree, check=True)
-        for path, content in (files or {"shipline.yaml": configuration()}).items():
-            (made.tree / path).parent.mkdir(parents=True, exist_ok=True)
-            (made.tree / path).write_text(content)
+        made.write(files or {"shipline.yaml": configuration()})
         made.commit("0")
         try:
             yield made

@@ -1,9 +1,11 @@
 """Tools of others that we are measured beside: installed once below the user's cache folder, from their registries."""
 
+import hashlib
 import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 from filelock import FileLock
@@ -39,6 +41,19 @@ def turbo() -> Path:
         if not program.exists():
             _install("turbo", "npm", "install", "--silent", "--no-audit", "--no-fund", "--prefix", str(folder), TURBO)
     return program
+
+
+def wheels(name: str, python: str, locks: Sequence[Path]) -> Path:
+    """A folder with everything that locks name, for pip without an index: `python` is for whom."""
+    folder = _cache() / f"{name}-{hashlib.sha256(b''.join(lock.read_bytes() for lock in locks)).hexdigest()[:12]}"
+    with FileLock(_cache() / f"{name}.lock"):
+        if not (folder / "whole").exists():
+            _install(name, python, "-m", "venv", "--clear", str(folder / "tools"))
+            pip = (str(folder / "tools" / "bin" / "pip"), "download", "--quiet", "--no-deps", "--require-hashes")
+            for lock in locks:
+                _install(name, *pip, "--requirement", str(lock), "--dest", str(folder / "wheels"))
+            (folder / "whole").touch()
+    return folder / "wheels"
 
 
 def _from_pypi(name: str, packages: tuple[str, ...]) -> Path:
