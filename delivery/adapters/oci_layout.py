@@ -31,7 +31,7 @@ _CONFIGURATION_TYPE: Final = "application/vnd.oci.image.config.v1+json"
 _NAME: Final = "org.opencontainers.image.ref.name"
 _TITLE: Final = "org.opencontainers.image.title"
 """The name under which `oras pull` writes the layer; a constant."""
-_COMPRESSION: Final = 6
+_COMPRESSION: Final = 1
 """Part of the identity: another level (or another deflate implementation) gives other bytes."""
 
 
