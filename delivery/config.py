@@ -176,6 +176,8 @@ class Service(Section):
     """What belongs to it; two services may not share a path."""
     depends_on: list[Name] = []
     """Services or libraries whose change reaches this one."""
+    together_with: list[Name] = []
+    """Services that move together with this one or not at all, also where one of them alone is rolled back."""
     build: Build
     run: Run
 

@@ -32,6 +32,8 @@ def references_exist(configuration: Configuration) -> Iterator[Finding]:
     for name, part in parts.items():
         section = "services" if name in services else "libraries"
         yield from _missing((section, name, "depends_on"), part.depends_on, "service or library", parts)
+    for name, one in services.items():
+        yield from _missing(("services", name, "together_with"), one.together_with, "service", services)
     for name, environment in configuration.environments.items():
         at = ("environments", name)
         for place, name_before in named_before(name, environment):

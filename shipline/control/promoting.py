@@ -10,13 +10,14 @@ from delivery.artifact import Digest
 from delivery.connections import Connections
 from delivery.errors import ConfigurationError, NotFoundError
 from delivery.gates.verdict import short
-from delivery.promoting.candidates import release_of
+from delivery.promoting.candidates import configuration_at, release_of
 from delivery.promoting.live import live_services
 from delivery.promoting.requesting import Wanted, last_good, request_promotion, rollback_to
 from delivery.promoting.turn import read_promotions
 from delivery.promotion import Kind, Phase, Promotion
 from delivery.running.releasing import release_draft
 from delivery.source import FULL_COMMIT
+from delivery.together import set_of
 from shipline.control.library_notes import NOTHING_DEPLOYED
 from shipline.control.planning import Asked, find_revision
 
@@ -164,15 +165,17 @@ def _target(connections: Connections, project: str, environment: str, current: P
 def _one_service(
     connections: Connections, current: Promotion, target: Promotion, service: str, actor: Actor, request: str
 ) -> Wanted:
-    """What runs now with one service as it was in an earlier release: a release of its own."""
+    """What runs now with one service, and its set, as they were in an earlier release: a release of its own."""
     now = release_of(connections, current.project, current.release)
     earlier = release_of(connections, current.project, target.release)
-    before = earlier.services.get(service)
-    if service not in now.services or before is None:
-        known = ", ".join(sorted(now.services))
-        raise NotFoundError(f"rolling back {service}: it is not in both releases", hint=f"services: {known}")
-    dirty = now.dirty or earlier.dirty
-    derived = replace(now, services={**now.services, service: before}, version="", dirty=dirty)
+    described = configuration_at(connections, current.project, current.configuration_revision).services
+    names = sorted(set_of(described, service))
+    for name in names:
+        if name not in now.services or name not in earlier.services:
+            known = ", ".join(sorted(now.services))
+            raise NotFoundError(f"rolling back {service}: {name} is not in both releases", hint=f"services: {known}")
+    dirty, before = now.dirty or earlier.dirty, {name: earlier.services[name] for name in names}
+    derived = replace(now, services={**now.services, **before}, version="", dirty=dirty)
     connections.ledger.append(current.project, [release_draft(connections, derived, actor)])
     return Wanted(
         project=current.project,

@@ -67,6 +67,31 @@ def test_after_a_rollback_of_one_service_the_way_back_leads_past_what_had_it(sho
     assert back(shop).release == first.release
 
 
+@pytest.mark.parametrize("says", ["api", "web"])
+def test_services_of_a_set_go_back_together_whichever_of_them_says_so(tmp_path: Path, says: str) -> None:
+    other = {"api": "web", "web": "api"}[says]
+    declared = ALONE.replace(f"  {says}: {{paths:", f"  {says}: {{together_with: [{other}], paths:", 1)
+    shop = Shop(tmp_path, declared)
+    first, second = (shop.version(name, name) for name in ("1", "2"))
+    for one in (first, second):
+        assert shop.deliver(one, "production").phase is Phase.SUCCEEDED
+    assert shop.serving("production") == second.artifacts
+    back(shop, to=first, service="api")
+    assert shop.serving("production") == first.artifacts
+
+
+def test_a_set_that_the_earlier_release_does_not_have_whole_does_not_go_back(tmp_path: Path) -> None:
+    alone = "\n".join(line for line in ALONE.splitlines() if not line.startswith("  web:"))
+    alone = alone.replace(", web: {port: 8302}", "").replace("service: web", "service: api")
+    shop = Shop(tmp_path, alone)
+    first = shop.version("1", configuration=alone)
+    assert shop.deliver(first, "production").phase is Phase.SUCCEEDED
+    both = ALONE.replace("  api: {paths:", "  api: {together_with: [web], paths:", 1)
+    assert shop.deliver(shop.version("2", "2", configuration=both), "production").phase is Phase.SUCCEEDED
+    with pytest.raises(NotFoundError, match="rolling back api: web is not in both releases"):
+        roll_back(shop.connections, PROJECT, "production", ADA, to=first.release, service="api", request="back")
+
+
 def test_a_rollback_that_fails_goes_back_past_what_somebody_rolled_back(shop: Shop) -> None:
     first, second, third = deliver(shop, "1", "2", "3")
     shop.sick.add(second.artifacts["api"])
