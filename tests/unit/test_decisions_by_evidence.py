@@ -12,8 +12,11 @@ from pydantic import JsonValue
 
 from delivery.actor import SHIPLINE, Actor
 from delivery.canonical import canonical_bytes
+from delivery.errors import ConfigurationError
 from delivery.people.enrolling import delegate, enroll_key, issue_token, withdraw_key
 from delivery.people.registering import Changes, add_person, change_person
+from delivery.promoting.accepting import pending
+from delivery.promoting.candidates import configuration_at
 from delivery.promoting.stopping import abort
 from delivery.promotion import Phase, Promotion
 from delivery.run import Run
@@ -224,6 +227,29 @@ def test_a_lent_role_counts_as_the_takers_own_voice(tmp_path: Path) -> None:
     assert "bob is no security" in said(scene.plainly(scene.as_person("bob")))
     delegate(connections, "sam", "bob", scene.shop.installation.clock.now().replace(year=2027), ADA)
     assert scene.plainly(scene.as_person("bob")).raise_for_status().json()["approver"] == "bob"
+
+
+def test_a_commit_that_drops_the_approval_waits_for_it_all_the_same(tmp_path: Path) -> None:
+    scene = made(tmp_path, CONFIGURATION)
+    dropped = CONFIGURATION.replace(" approvals: {count: 1, expires_after_seconds: 3600},", "")
+    assert dropped != CONFIGURATION
+    version = scene.shop.version("2", configuration=dropped)
+    scene.shop.deliver(version)
+    waiting = scene.shop.promotions(environment="staging")[-1]
+    assert (waiting.phase, waiting.because) == (Phase.WAITING, "waiting for 1 approval")
+    connections = scene.shop.connections
+    [proposed] = pending(connections, "shop", configuration_at(connections, "shop", version.commit))
+    assert (proposed.field, proposed.old, proposed.new, proposed.loosens) == ("approvals", 1, 0, True)
+    add_person(scene.shop.connections, "eve", Changes(roles=("release-manager",)), ADA)
+    accepted = scene.as_person("eve").ask("POST", "/projects/shop/policy/accept", json={"environment": "staging"})
+    assert accepted.status_code == 403
+
+
+def test_a_commit_cannot_add_an_approver(tmp_path: Path) -> None:
+    shop = Shop(tmp_path, CONFIGURATION)
+    with pytest.raises(ConfigurationError, match="people"):
+        shop.version("2", configuration=CONFIGURATION + "people: {eve: {roles: [approver]}}\n")
+    assert Door(shop.connections).get("/people").json()[0]["name"] == "bob"
 
 
 @pytest.mark.parametrize("comment", ["x" * 2001, "x" * 1_000_000])
