@@ -238,8 +238,8 @@ def test_a_commit_that_drops_the_approval_waits_for_it_all_the_same(tmp_path: Pa
     waiting = scene.shop.promotions(environment="staging")[-1]
     assert (waiting.phase, waiting.because) == (Phase.WAITING, "waiting for 1 approval")
     connections = scene.shop.connections
-    [proposed] = pending(connections, "shop", configuration_at(connections, "shop", version.commit))
-    assert (proposed.field, proposed.old, proposed.new, proposed.loosens) == ("approvals", 1, 0, True)
+    proposed = pending(connections, "shop", configuration_at(connections, "shop", version.commit))
+    assert ("approvals", 1, 0, True) in [(one.field, one.old, one.new, one.loosens) for one in proposed]
     add_person(scene.shop.connections, "eve", Changes(roles=("release-manager",)), ADA)
     accepted = scene.as_person("eve").ask("POST", "/projects/shop/policy/accept", json={"environment": "staging"})
     assert accepted.status_code == 403
