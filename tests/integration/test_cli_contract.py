@@ -52,7 +52,8 @@ def server() -> Iterator[ControlApi]:
 @pytest.fixture
 def api(server: ControlApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ControlApi:
     """The control plane of the test, and a work tree to stand in."""
-    server.answers = {"POST /projects": [documents.PROJECT]}
+    waiting = documents.promotion("Waiting", evidence=["api-token"])
+    server.answers = {"POST /projects": [documents.PROJECT], f"GET /promotions/{PROMOTION}": [waiting]}
     server.errors, server.logs, server.export, server.asked, server.finished = {}, {}, [], [], True
     (tmp_path / "shop" / ".git").mkdir(parents=True)
     (tmp_path / "shop" / "api").mkdir()

@@ -148,7 +148,12 @@ def approval(identity: str = PROMOTION, environment: str = "staging", at: str = 
         "requested_at": at,
         "expires_at": "2026-03-02T12:00:00Z",
         "requires": 1,
+        "roles": {},
+        "evidence": ["none", "api-token", "one-time-code", "ssh-signature"],
+        "not_by": [],
+        "comment_required": False,
         "given": [],
+        "can_approve": [],
         "changes": {
             "version": "1.2.0",
             "services": [{"name": "api", "from": OLDER, "to": DIGEST}],
