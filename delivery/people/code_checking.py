@@ -20,6 +20,7 @@ SCOPE = "control.people"
 _STATES: TypeAdapter[CodeState] = TypeAdapter(CodeState)
 _LEASE = timedelta(seconds=10)
 _PATIENCE_SECONDS = 5.0
+_WRONG = Verdict("one-time code", ("wrong one-time code",))
 
 
 def check_code(connections: Connections, name: str, code: str) -> Verdict:
@@ -27,20 +28,30 @@ def check_code(connections: Connections, name: str, code: str) -> Verdict:
 
     Said alike of somebody unknown, and of somebody without codes: who is enrolled is nobody's business.
     """
+    enrolled = _is_enrolled(connections, name)
+    return check_against(connections, name, secret_name(name), code) if enrolled else _WRONG
+
+
+def look_at_code(connections: Connections, name: str, code: str) -> Verdict:
+    """The same before it is used: a wrong one is remembered, a right one still counts once."""
+    enrolled = _is_enrolled(connections, name)
+    return check_against(connections, name, secret_name(name), code, use=False) if enrolled else _WRONG
+
+
+def _is_enrolled(connections: Connections, name: str) -> bool:
     person = read_people(connections).known(name)
-    if person is None or person.code_enrolled_at is None:
-        return Verdict("one-time code", ("wrong one-time code",))
-    return check_against(connections, name, secret_name(name), code)
+    return person is not None and person.code_enrolled_at is not None
 
 
-def check_against(connections: Connections, name: str, secret: str, code: str) -> Verdict:
-    """The same with a secret that is not enrolled yet."""
+def check_against(connections: Connections, name: str, secret: str, code: str, *, use: bool = True) -> Verdict:
+    """With a secret that may not be enrolled yet; `use` whether a right code is spent by it."""
     operations, at = connections.operations, connections.clock.now()
     with _alone(connections, name):
         state = _STATES.validate_python(operations.load("codes", name) or {})
         value = connections.secrets.resolve(f"secret:{secret}", SCOPE, None, "one-time code")
-        verdict, state = judge_code(state, value, code, at)
-        operations.save("codes", name, SCOPE, _STATES.dump_python(state, mode="json"))
+        verdict, judged = judge_code(state, value, code, at)
+        if use or not verdict.passed:
+            operations.save("codes", name, SCOPE, _STATES.dump_python(judged, mode="json"))
     return verdict
 
 

@@ -30,6 +30,12 @@ def find_token(ledger: Ledger, token: str) -> PersonalToken | None:
     return _token(rows[0]) if rows else None
 
 
+def token_of(ledger: Ledger, identity: str) -> PersonalToken | None:
+    """The one with this id; it may have expired or been revoked."""
+    rows = ledger.rows("tokens", id=identity)
+    return _token(rows[0]) if rows else None
+
+
 def read_tokens(ledger: Ledger) -> list[PersonalToken]:
     """Every token that was ever issued."""
     return [_token(row) for row in ledger.rows("tokens", order="id")]

@@ -29,7 +29,8 @@ def up(
         lifecycle.run_in_foreground(session.home)
         return
     state = lifecycle.up(session.home, complain)
-    session.show({"url": state.url, "components": list(state.components)}, _render)
+    document = {"url": state.url, "gateway": state.gateway_url, "components": list(state.components)}
+    session.show(document, lambda found: _render(session, found))
 
 
 def down(
@@ -99,7 +100,7 @@ def tour(
         raise typer.Exit(FAILED)
 
 
-def _render(found: Document) -> None:
+def _render(session: Session, found: Document) -> None:
     rows = [
         (
             one["name"],
@@ -112,6 +113,10 @@ def _render(found: Document) -> None:
         for one in found["components"]
     ]
     table(("COMPONENT", "STATE", "VERSION", "ADDRESS", "PID", "MEMORY"), rows)
+    key = session.home.credentials / "api-token"
+    if not found["gateway"]:  # an earlier version is running still
+        return
+    session.say(f"pages for people: {found['gateway']}, to sign in with what stands in {key}")
 
 
 def _render_findings(document: Document) -> None:

@@ -25,7 +25,7 @@ from shipline.control.routes import (
 
 _PARTS = (projects, runs, promotions, environments, governance, metrics, ledger, cache, checks, monitoring, people)
 Health = Callable[[], dict[str, Any]]
-"""`{components: [{name, state, version, url, pid, memory_bytes}], ready}`."""
+"""`{components: [{name, state, version, url, pid, memory_bytes}], ready, gateway}`."""
 
 
 def create_app(control: Control, entrance: Entrance, health: Health) -> FastAPI:

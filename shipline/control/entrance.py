@@ -9,7 +9,7 @@ from delivery.actor import Actor
 from delivery.connections import Connections
 from delivery.people.reading import find_token, read_people
 from delivery.people.roles import EVERYTHING, Permission, permissions_of
-from delivery.people.token import PREFIX
+from delivery.people.token import PREFIX, PersonalToken
 
 ADMITTED = "shipline.admitted"
 """Where a request's scope says who asks."""
@@ -51,15 +51,35 @@ class Entrance:
 
     def _person(self, authorization: bytes) -> Admitted | None:
         """Only what reads like a token of ours is looked up, by its hash."""
-        shown = _shown(authorization)
-        if self.ports is None or not shown.startswith(PREFIX.encode()) or len(shown) > _LONGEST:
+        shown = _shown(authorization).decode("latin-1")
+        if self.ports is None or not reads_like_a_token(shown):
             return None
-        token = find_token(self.ports.ledger, shown.decode("latin-1"))
-        person = read_people(self.ports).known(token.person) if token else None
-        if token is None or person is None or not token.holds(self.ports.clock.now()):
-            return None
-        permissions = permissions_of(token.roles_now(person))
-        return Admitted(Actor("person", person.name, "api-token"), permissions) if permissions else None
+        found = holder(self.ports, find_token(self.ports.ledger, shown))
+        return Admitted(Actor("person", found.name, "api-token"), found.permissions) if found else None
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """A person by one of their tokens, and what they may do by it."""
+
+    name: str
+    permissions: frozenset[Permission]
+    token: str
+    """Its id."""
+
+
+def holder(ports: Connections, token: PersonalToken | None) -> Holder | None:
+    """Whose it is now; None when it opens nothing (any more)."""
+    person = read_people(ports).known(token.person) if token else None
+    if token is None or person is None or not token.holds(ports.clock.now()):
+        return None
+    permissions = permissions_of(token.roles_now(person))
+    return Holder(person.name, permissions, token.id) if permissions else None
+
+
+def reads_like_a_token(text: str) -> bool:
+    """Whether it is worth looking up."""
+    return text.startswith(PREFIX) and len(text) <= _LONGEST
 
 
 def _shown(authorization: bytes) -> bytes:

@@ -2,19 +2,18 @@
 
 import re
 from collections.abc import Collection
-from ipaddress import ip_address
 
 from starlette.responses import JSONResponse
 
 from shipline.control.answers import answer
 from shipline.control.door import Application, Message, Receive, Send
 from shipline.control.entrance import ADMITTED, Entrance
+from shipline.web.hosts import host_name, names_of
 
 MOST_BYTES = 1024 * 1024
 _OPEN = frozenset({"/api/v1/health", "/api/v1/openapi.json"})
 _STREAMED = re.compile(r"/api/v1/projects/[^/]+/ledger/import")
 """Reads piece by piece, with a bound of its own."""
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 class Guard:
@@ -23,7 +22,7 @@ class Guard:
     def __init__(self, application: Application, entrance: Entrance, host: str) -> None:
         """`host` is where it listens: the one name, beside those of loopback, that it answers to."""
         self._application, self._entrance = application, entrance
-        self._names = None if _is_everywhere(host) else {*_LOOPBACK, host.lower()}
+        self._names = names_of(host)
 
     async def __call__(self, scope: Message, receive: Receive, send: Send) -> None:
         """Refuse at once, or hand on with the body that has been read."""
@@ -39,7 +38,7 @@ class Guard:
 def refused(scope: Message, names: Collection[str] | None) -> JSONResponse | None:
     """The answer to a request that is not to be read any further; `names` are None when any will do."""
     headers = dict(scope["headers"])
-    host = _name(headers.get(b"host", b""))
+    host = host_name(headers.get(b"host", b""))
     if names is not None and host and host not in names:
         return answer(421, "host", f"answering a request to '{host}': that is no name of this control plane")
     if scope["path"] not in _OPEN and scope[ADMITTED] is None:
@@ -74,18 +73,3 @@ def _again(whole: Message, receive: Receive) -> Receive:
 
 def _too_long() -> JSONResponse:
     return answer(413, "request", f"reading the request: its body is longer than {MOST_BYTES} bytes")
-
-
-def _name(host: bytes) -> str:
-    """Without the port: a tunnel may end at any."""
-    text = host.decode("latin-1").strip().lower()
-    name = text[1:].partition("]")[0] if text.startswith("[") else text.partition(":")[0]
-    return name.rstrip(".")
-
-
-def _is_everywhere(host: str) -> bool:
-    """Whether it listens on every address, whose names nobody can list."""
-    try:
-        return ip_address(host).is_unspecified
-    except ValueError:
-        return host == ""

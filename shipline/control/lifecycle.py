@@ -28,8 +28,8 @@ _SETTINGS = (
     "SHIPLINE_DATABASE_URL",
     "SHIPLINE_DATABASE_NAME",
 )
-_RETENTION = "SHIPLINE_KEEP_"
-"""What the names of its settings begin with."""
+_FAMILIES = ("SHIPLINE_KEEP_", "SHIPLINE_GATEWAY_")
+"""What the names of its other settings begin with."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +38,8 @@ class ControlPlaneState:
 
     url: str
     prefect_url: str
+    gateway_url: str | None
+    """Where people's browsers go."""
     components: tuple[dict[str, Any], ...]
     """`{name, state, version, url, pid, memory_bytes}` of each."""
     started: bool
@@ -51,8 +53,9 @@ def up(home: Home, say: Callable[[str], None] = lambda _: None) -> ControlPlaneS
     state = read_state(home)
     started = spawned is not None and state.process == spawned  # somebody else may have been quicker
     if started:
-        say(f"control plane ready after {time.monotonic() - begun:.1f} s: {state.url}, Prefect: {state.prefect_url}")
-    return ControlPlaneState(str(state.url), str(state.prefect_url), tuple(health["components"]), started)
+        say(f"control plane ready after {time.monotonic() - begun:.1f} s: {state.url}, pages: {state.gateway_url}")
+    components = tuple(health["components"])
+    return ControlPlaneState(str(state.url), str(state.prefect_url), state.gateway_url, components, started)
 
 
 def run_in_foreground(home: Home) -> None:
@@ -88,7 +91,7 @@ def _spawn(home: Home) -> ProcessIdentity:
     close_home(home)
     log = home.control_logs / "control.log"
     processes.rotate(log)
-    given = {name: text for name, text in os.environ.items() if name in _SETTINGS or name.startswith(_RETENTION)}
+    given = {name: text for name, text in os.environ.items() if name in _SETTINGS or name.startswith(_FAMILIES)}
     return processes.spawn(
         Launch((*PYTHON, "-m", "shipline.control"), home.root, log, {**component_environment(home), **given})
     )

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
@@ -16,11 +17,14 @@ from delivery.head_places import HeadPlace
 from delivery.home import Home
 from shipline.control.components import prepare_database
 from shipline.control.control import Control
+from shipline.control.credentials import api_token
 from shipline.control.door import Door
 from shipline.control.entrance import Entrance
+from shipline.control.identity import KnownPeople
 from shipline.control.plane import ControlPlane
 from shipline.control.retention_process import run_retention
 from shipline.control.settings import ControlSettings
+from shipline.web.opening import GatewayPlace, gateway
 
 _logger = logging.getLogger("shipline.control")
 _MIGRATION_PAUSE_SECONDS = 1.0
@@ -30,16 +34,25 @@ _THOROUGH_SECONDS = 5.0
 _RETENTION_SECONDS = 3600.0
 
 
-async def open_api(
-    plane: ControlPlane, door: Door, entrance: Entrance, settings: ControlSettings, changed: asyncio.Event
-) -> None:
-    """Migrate the database and open the whole API as soon as it answers, then dispatch and host until cancelled."""
+@dataclass(frozen=True, slots=True)
+class OpenDoors:
+    """What is to be opened: the doors for programs and for people."""
+
+    api: Door
+    entrance: Entrance
+    people: Door
+    place: GatewayPlace
+
+
+async def open_doors(plane: ControlPlane, doors: OpenDoors, settings: ControlSettings, changed: asyncio.Event) -> None:
+    """Migrate the database and open API and gateway as soon as it answers, then dispatch and host until cancelled."""
     create_app = await asyncio.to_thread(_imported_api)
     if not settings.database_url:
         await plane.supervisor.until_ready("postgresql")
     control = await _connected(plane, settings)
-    entrance.ports = control.ports
-    door.application = create_app(control, entrance, plane.health)
+    doors.entrance.ports = control.ports
+    doors.api.application = create_app(control, doors.entrance, plane.health)
+    doors.people.application = gateway(doors.place, KnownPeople(control.ports, api_token(plane.home)))
     plane.opened = True
     await _tried("starting deployed services", partial(_start_environments, plane.home))
     async with asyncio.TaskGroup() as tasks:

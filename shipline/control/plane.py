@@ -31,6 +31,7 @@ class ControlPlane:
 
     home: Home
     url: str
+    gateway_url: str
     flow_runs: PrefectPlacement
     hosting: Hosting
     supervisor: Supervisor
@@ -56,7 +57,7 @@ class ControlPlane:
         """The document of `GET /api/v1/health`; memory is looked at once all are ready, and every five seconds then."""
         memory = self.memory() if self.ready else {}
         components = [{**asdict(one), "memory_bytes": memory.get(one.name)} for one in self.components()]
-        return {"components": components, "ready": self.ready}
+        return {"components": components, "ready": self.ready, "gateway": self.gateway_url}
 
     def memory(self) -> dict[str, int]:
         """Proportional set size in bytes by component, with what is below it; ours alone, for services are below it."""

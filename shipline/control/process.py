@@ -5,10 +5,8 @@ import os
 import signal
 import socket
 from collections.abc import Mapping
-from contextlib import closing, nullcontext
-from dataclasses import replace
-
-import uvicorn
+from contextlib import ExitStack, closing
+from dataclasses import dataclass, replace
 
 # With SQLAlchemy, before any thread starts: two that import it at once may each see half of it.
 import delivery.adapters.postgresql.provision  # noqa: F401
@@ -25,12 +23,21 @@ from shipline.control.entrance import Entrance
 from shipline.control.guard import Guard
 from shipline.control.hosting import Hosting
 from shipline.control.lock import only_one
-from shipline.control.opening import open_api
+from shipline.control.opening import OpenDoors, open_doors
 from shipline.control.plane import ControlPlane
-from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen, retention
+from shipline.control.serving import Doors, api_server, gateway_server
+from shipline.control.settings import (
+    ControlSettings,
+    PrefectAddress,
+    free_port,
+    listen,
+    listen_for_people,
+    retention,
+)
 from shipline.control.state import ControlState, read_state, write_state
 from shipline.control.strays import marked
 from shipline.control.supervision import Supervisor
+from shipline.web.opening import GatewayPlace, not_yet
 
 _HOST_RETRY_SECONDS = 1.0
 """It looks again by itself, and must not keep threads from those who start Prefect again."""
@@ -43,27 +50,33 @@ def serve(home: Home, settings: ControlSettings) -> None:
     close_home(home)
     with only_one(home, _LOCK_SECONDS):
         earlier = read_state(home)
-        with closing(listen(settings, earlier.ports.get("api"))) as listening:
-            state = _opening_state(earlier, settings, listening)
-            asyncio.run(_run(home, settings, state, listening))
+        with ExitStack() as open_sockets:
+            sockets = _Sockets(
+                open_sockets.enter_context(closing(listen(settings, earlier.ports.get("api")))),
+                open_sockets.enter_context(closing(listen_for_people(settings, earlier.ports.get("gateway")))),
+            )
+            state = _opening_state(earlier, settings, sockets)
+            asyncio.run(_run(home, settings, state, sockets))
 
 
-class _Server(uvicorn.Server):
-    """Uvicorn, leaving signals to us."""
+@dataclass(frozen=True, slots=True)
+class _Sockets:
+    """On which the control plane's process listens."""
 
-    def capture_signals(self) -> nullcontext[None]:  # type: ignore[override]  # also a context manager
-        return nullcontext()
+    api: socket.socket
+    people: socket.socket
 
 
-def _opening_state(earlier: ControlState, settings: ControlSettings, listening: socket.socket) -> ControlState:
+def _opening_state(earlier: ControlState, settings: ControlSettings, sockets: _Sockets) -> ControlState:
     """Addresses of this start; those of processes that are adopted stay."""
-    port = listening.getsockname()[1]
+    port, gateway_port = (int(one.getsockname()[1]) for one in (sockets.api, sockets.people))
     prefect_port = _adopted_port(earlier) or free_port(settings.prefect_port, earlier.ports.get("prefect"))
     return ControlState(
         process=identify(os.getpid()),
         url=f"http://{settings.host}:{port}",
         prefect_url=f"http://127.0.0.1:{prefect_port}",
-        ports={"api": port, "prefect": prefect_port},
+        gateway_url=settings.gateway.url or f"http://{settings.host}:{gateway_port}",
+        ports={"api": port, "prefect": prefect_port, "gateway": gateway_port},
         components=earlier.components,
     )
 
@@ -93,7 +106,8 @@ def _plane(
     return ControlPlane(
         home=home,
         url=str(state.url),
-        flow_runs=PrefectPlacement(_rest(home, address), due=hosting.take_up),
+        gateway_url=str(state.gateway_url),
+        flow_runs=PrefectPlacement(_rest(home, address), state.gateway_url, due=hosting.take_up),
         hosting=hosting,
         supervisor=Supervisor(
             [marked(home, one) for one in components],
@@ -109,7 +123,7 @@ def _rest(home: Home, address: PrefectAddress, retry_seconds: float = RETRY_SECO
     return PrefectRest(lambda: f"{address.url}/api", prefect_auth(home), retry_seconds)
 
 
-async def _run(home: Home, settings: ControlSettings, state: ControlState, listening: socket.socket) -> None:
+async def _run(home: Home, settings: ControlSettings, state: ControlState, sockets: _Sockets) -> None:
     """Start, serve until told to stop, stop in order: API, worker, Prefect, PostgreSQL."""
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -119,18 +133,28 @@ async def _run(home: Home, settings: ControlSettings, state: ControlState, liste
     address = PrefectAddress(state.ports["prefect"], settings.prefect_port)
     hosting = Hosting(PrefectWork(_rest(home, address, _HOST_RETRY_SECONDS)), changed.set)
     plane = await asyncio.to_thread(_plane, home, settings, state, address, hosting)
-    door = Door(starting(plane), changed.set)
+    place = GatewayPlace(
+        settings.gateway,
+        settings.host,
+        state.ports["gateway"],
+        home.credentials / "gateway-sessions.json",
+        lambda: address.url,
+        prefect_auth(home),
+    )
     entrance = Entrance(api_token(home))
-    guard = Guard(door, entrance, settings.host)
-    server = _Server(
-        uvicorn.Config(guard, log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=5)
+    opened = OpenDoors(Door(starting(plane), changed.set), entrance, Door(not_yet, lambda: None), place)
+    doors = Doors(
+        (
+            (api_server(Guard(opened.api, entrance, settings.host)), sockets.api),
+            (gateway_server(opened.people), sockets.people),
+        )
     )
     supervising = asyncio.create_task(plane.supervisor.run())
-    opening = asyncio.create_task(open_api(plane, door, entrance, settings, changed))
-    serving = asyncio.create_task(server.serve(sockets=[listening]))
+    opening = asyncio.create_task(open_doors(plane, opened, settings, changed))
+    serving = asyncio.create_task(doors.serve())
     told = asyncio.create_task(stopping.wait())
     await asyncio.wait({told, serving, supervising, opening}, return_when=asyncio.FIRST_COMPLETED)
-    server.should_exit = True
+    doors.stop()
     served = await asyncio.gather(serving, return_exceptions=True)
     for task in (told, opening, supervising):
         task.cancel()

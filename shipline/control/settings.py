@@ -4,13 +4,14 @@ import os
 import socket
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
 from delivery.errors import ConfigurationError, TransientError
 from delivery.head_places import HeadPlace, head_places
 from delivery.retention import Retention
 from delivery.shared_cache import SharedCacheSettings
+from shipline.web.settings import GatewaySettings
 
 _MEGABYTE = 1024**2
 _MOST_DAYS = 36_500
@@ -22,11 +23,13 @@ class ControlSettings:
     """Set by environment variables; whatever is not set is embedded, on 127.0.0.1 and a free port."""
 
     host: str = "127.0.0.1"
-    """`SHIPLINE_HOST`: where the HTTP API listens. Everything else listens on 127.0.0.1 always."""
+    """`SHIPLINE_HOST`: where the HTTP API and the gateway listen. Everything else listens on 127.0.0.1 always."""
     port: int | None = None
     """`SHIPLINE_PORT`: of the HTTP API."""
     prefect_port: int | None = None
     """`SHIPLINE_PREFECT_PORT`: of Prefect's API and pages."""
+    gateway_port: int | None = None
+    """`SHIPLINE_GATEWAY_PORT`: of the gateway, the door for people; it listens where the HTTP API does."""
     database_url: str | None = None
     """`SHIPLINE_DATABASE_URL`: of your own PostgreSQL, as a role with CREATEDB and CREATEROLE."""
     database_name: str = "shipline"
@@ -35,6 +38,8 @@ class ControlSettings:
     """`SHIPLINE_CACHE_URL` and `SHIPLINE_CACHE_ENDPOINT_URL`: a bucket for results that others read too."""
     head_places: tuple[HeadPlace, ...] = ()
     """`SHIPLINE_PUBLISH_HEADS`: where the ledger's signed heads are told besides the home."""
+    gateway: GatewaySettings = field(default_factory=GatewaySettings)
+    """`SHIPLINE_GATEWAY_*`: whom the gateway believes who they are."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ControlSettings":
@@ -43,10 +48,12 @@ class ControlSettings:
             host=environment.get("SHIPLINE_HOST") or "127.0.0.1",
             port=_port(environment, "SHIPLINE_PORT"),
             prefect_port=_port(environment, "SHIPLINE_PREFECT_PORT"),
+            gateway_port=_port(environment, "SHIPLINE_GATEWAY_PORT"),
             database_url=environment.get("SHIPLINE_DATABASE_URL") or None,
             database_name=environment.get("SHIPLINE_DATABASE_NAME") or "shipline",
             shared_cache=SharedCacheSettings.from_environment(environment),
             head_places=head_places(environment),
+            gateway=GatewaySettings.from_environment(environment),
         )
 
 
@@ -82,14 +89,26 @@ def listen(settings: ControlSettings, remembered: int | None) -> socket.socket:
 
     ConfigurationError when what was asked for cannot be had.
     """
-    for port in (settings.port,) if settings.port else (remembered, 0):
+    return _listening(settings.host, settings.port, remembered, "SHIPLINE_PORT")
+
+
+def listen_for_people(settings: ControlSettings, remembered: int | None) -> socket.socket:
+    """The same for the gateway."""
+    return _listening(settings.host, settings.gateway_port, remembered, "SHIPLINE_GATEWAY_PORT")
+
+
+def _listening(host: str, wanted: int | None, remembered: int | None, setting: str) -> socket.socket:
+    for port in (wanted,) if wanted else (remembered, 0):
         try:
-            return socket.create_server((settings.host, port or 0), backlog=128)
+            listening = socket.create_server((host, port or 0), backlog=128)
         except OSError as error:
             cause = (error.strerror or str(error)).lower()
             failed = error
+        else:
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)  # or every second answer waits for 40 ms
+            return listening
     raise ConfigurationError(
-        f"listening on {settings.host}:{settings.port or 0}: {cause}", hint="choose another port: SHIPLINE_PORT"
+        f"listening on {host}:{wanted or 0}: {cause}", hint=f"choose another port: {setting}"
     ) from failed
 
 

@@ -20,8 +20,10 @@ class ControlState:
     """Of the HTTP API; None after an orderly stop."""
     prefect_url: str | None = None
     ports: Mapping[str, int] = field(default_factory=dict)
-    """Used last, by `api` and `prefect`: taken again when free, so that addresses stay."""
+    """Used last, by `api`, `prefect` and `gateway`: taken again when free, so that addresses stay."""
     components: Mapping[str, ProcessIdentity] = field(default_factory=dict)
+    gateway_url: str | None = None
+    """Where people's browsers are sent; None after an orderly stop."""
 
     @property
     def running(self) -> bool:
@@ -43,6 +45,7 @@ def write_state(home: Home, state: ControlState) -> None:
         "process": _identity_document(state.process),
         "url": state.url,
         "prefect_url": state.prefect_url,
+        "gateway_url": state.gateway_url,
         "ports": dict(state.ports),
         "components": {name: _identity_document(one) for name, one in state.components.items()},
     }
@@ -58,6 +61,7 @@ def _parsed(document: dict[str, Any]) -> ControlState:
         process=_identity(document["process"]),
         url=document["url"],
         prefect_url=document["prefect_url"],
+        gateway_url=document.get("gateway_url"),  # one that an earlier version wrote has none
         ports={str(name): int(port) for name, port in document["ports"].items()},
         components={name: found for name, one in document["components"].items() if (found := _identity(one))},
     )

@@ -3,7 +3,7 @@ import socket
 import pytest
 
 from delivery.errors import ConfigurationError
-from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen
+from shipline.control.settings import ControlSettings, PrefectAddress, free_port, listen, listen_for_people
 
 
 def test_nothing_set_means_loopback_and_a_free_port() -> None:
@@ -59,3 +59,12 @@ def test_prefects_port_that_was_asked_for_and_is_taken_is_said_by_name() -> None
         with pytest.raises(ConfigurationError, match=said):
             address.choose()
     assert address.choose() == port
+
+
+def test_what_is_accepted_sends_small_answers_at_once() -> None:
+    """Asyncio does not know the socket as TCP, and would leave a delay of 40 ms on."""
+    for listening in (listen(ControlSettings(), None), listen_for_people(ControlSettings(), None)):
+        with listening, socket.create_connection(listening.getsockname()):
+            accepted, _ = listening.accept()
+            with accepted:
+                assert accepted.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)

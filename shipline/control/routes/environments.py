@@ -53,7 +53,11 @@ def status(request: Request, ports: Ports, project: Project, environment: str | 
         "environments": status_documents(ports, project, environment),
         "note": note_of_project(ports, project),
         "queue": queue_document(ports, project),
-        "control_plane": {"memory_bytes": memory, "components": health["components"]},
+        "control_plane": {
+            "memory_bytes": memory,
+            "components": health["components"],
+            "gateway": health.get("gateway"),
+        },
     }
 
 
