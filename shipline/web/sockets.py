@@ -59,5 +59,5 @@ async def _watch(may_listen: Callable[[], bool]) -> None:
 
 
 async def _hang_up(socket: WebSocket) -> None:
-    with suppress(RuntimeError):  # they have gone
+    with suppress(RuntimeError, WebSocketDisconnect):  # they have gone
         await socket.close(1000)
