@@ -181,6 +181,16 @@ def test_the_api_wants_its_token_and_prefect_its_own(home: Home, running: Contro
     assert httpx.get(f"{running.prefect_url}/api/flow_runs/count", trust_env=False).status_code == 401
 
 
+def test_people_sign_in_at_the_gateway_and_nobody_elses_word_counts_there(
+    home: Home, running: ControlPlaneState
+) -> None:
+    token = (home.credentials / "api-token").read_text().strip()
+    asked = [{"Authorization": f"Bearer {token}"}, {"Authorization": "Bearer x"}, {"X-Forwarded-User": "root"}, {}]
+    answers = [httpx.get(f"{running.gateway_url}/api/version", headers=one, trust_env=False) for one in asked]
+    assert [one.status_code for one in answers] == [200, 401, 401, 401]
+    assert health(home)["gateway"] == running.gateway_url
+
+
 def test_a_stranger_reads_no_pages_sends_no_megabytes_and_gets_nowhere_by_another_name(
     home: Home, running: ControlPlaneState
 ) -> None:
@@ -231,7 +241,8 @@ def test_after_a_kill_the_next_up_adopts_what_runs(home: Home, running: ControlP
     assert processes.wait_until(lambda: not processes.alive(control), 10)
     again = lifecycle.up(home)
     assert again.started
-    assert (again.url, again.prefect_url) == (running.url, running.prefect_url)
+    addresses = (running.url, running.prefect_url, running.gateway_url)
+    assert (again.url, again.prefect_url, again.gateway_url) == addresses
     assert {**pids(home), "worker": before["worker"]} == before
     assert warm_processes(home) == [pids(home)["worker"]]
 

@@ -11,6 +11,7 @@ import httpx
 import pytest
 from websockets.exceptions import InvalidStatus
 from websockets.sync.client import ClientConnection, connect
+from websockets.sync.connection import Connection
 from websockets.typing import Subprotocol
 
 from shipline.web.settings import GatewaySettings
@@ -46,7 +47,7 @@ def listen(gateway: RunningGateway, path: str = "/api/events/out", **headers: st
     return connect(url, subprotocols=[Subprotocol("prefect")], additional_headers=given, proxy=None)
 
 
-def heard(gateway: RunningGateway, socket: ClientConnection) -> dict[str, Any]:
+def heard(gateway: RunningGateway, socket: Connection) -> dict[str, Any]:
     """The next message; something happens until Prefect has begun to listen."""
     for _ in range(20):
         waiting_flow_run(gateway.prefect)
