@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import uvicorn
 
 from shipline.control.door import Application
+from shipline.web.impatience import ImpatientProtocol
 
 _TICK_SECONDS = 1.0
 """Between two looks at the clock, for the header that says the time."""
@@ -75,7 +76,7 @@ def gateway_server(application: Application) -> Server:
             access_log=False,
             lifespan="off",
             timeout_graceful_shutdown=2,
-            http="h11",
+            http=ImpatientProtocol,
             proxy_headers=False,
             server_header=False,
             limit_concurrency=_MOST_CONNECTIONS,
