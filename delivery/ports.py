@@ -109,7 +109,10 @@ class Runner(Protocol):
     """Runs one process with limits, streaming its output."""
 
     def run(self, spec: ProcessSpec, output: Callable[[bytes], None], cancelled: Event) -> Exit:
-        """Run to the end; the whole process group is gone when this returns, whatever happened."""
+        """Run to the end; the whole process group is gone when this returns, whatever happened.
+
+        TransientError when it has to be isolated and cannot be.
+        """
         ...
 
 

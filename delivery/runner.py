@@ -6,6 +6,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 
+from delivery.isolation import Isolation
+
 
 @dataclass(frozen=True, slots=True)
 class ProcessSpec:
@@ -20,6 +22,8 @@ class ProcessSpec:
     """Between SIGTERM and SIGKILL of everything that the command started."""
     maximum_output_bytes: int = 64 * 1024 * 1024
     """Output kept; what comes after is counted, drained and dropped."""
+    isolation: Isolation | None = None
+    """What it may see; None for everything that we see."""
 
 
 class Ending(StrEnum):
@@ -47,6 +51,10 @@ class Exit:
     truncated: bool
     message: str = ""
     """Why it could not be started or was lost; empty otherwise."""
+    isolated: bool = False
+    """Whether it saw no more of this machine than it was to see."""
+    exposure: str = ""
+    """Why Shipline was not safe from it all the same, or why it was not isolated; empty otherwise."""
 
     @property
     def succeeded(self) -> bool:

@@ -13,14 +13,18 @@ import signal
 import time
 import uuid
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Event
+from typing import Any
 
 import psutil
 
+from delivery.adapters.isolating import exposure, request
+from delivery.adapters.step_isolation import IsolationError
 from delivery.adapters.step_supervisors import SUPERVISORS, Supervisor, readable
 from delivery.errors import TransientError
+from delivery.isolation import MODE, IsolationMode
 from delivery.runner import Ending, Exit, ProcessSpec
 
 MARK = "SHIPLINE_STEP_ID"
@@ -56,24 +60,45 @@ class _Kept:
 
 
 class ProcessRunner:
-    """The Runner for this machine: our own user, no isolation, no leftovers."""
+    """The Runner for this machine: our own user, no leftovers; isolated where a spec says how and the machine can."""
+
+    def __init__(self, mode: IsolationMode = IsolationMode.AUTO) -> None:
+        self._mode = mode
 
     def run(self, spec: ProcessSpec, output: Callable[[bytes], None], cancelled: Event) -> Exit:
-        mark = uuid.uuid4().hex
-        started = time.monotonic()
-        kept = _Kept(output, spec.maximum_output_bytes)
-        with _supervised(spec, mark) as supervisor:
-            wanted = _follow(supervisor, kept, cancelled, started + spec.timeout_seconds, spec.stop_grace_seconds)
-            told = supervisor.report()
-            if told is None:
-                end_marked(mark)
-            _drain(supervisor.output, kept)
-        seconds = time.monotonic() - started
-        return _exit(spec, json.loads(told) if told else None, wanted, kept, seconds)
+        if spec.isolation is None:
+            return _run(spec, None, output, cancelled)
+        if self._mode is IsolationMode.OFF:
+            return replace(_run(spec, None, output, cancelled), exposure=f"{MODE} is off")
+        try:
+            ended = _run(spec, request(spec.isolation), output, cancelled)
+        except IsolationError as error:
+            why = f"this machine does not let it be isolated: {error}"
+            if self._mode is IsolationMode.REQUIRED:
+                raise TransientError(f"isolating a command: {why}", hint="what to do: shipline doctor") from error
+            return replace(_run(spec, None, output, cancelled), exposure=why)
+        return replace(ended, isolated=True, exposure=exposure())
+
+
+def _run(
+    spec: ProcessSpec, isolation: dict[str, Any] | None, output: Callable[[bytes], None], cancelled: Event
+) -> Exit:
+    """To the end; IsolationError, and nothing ran, when the machine does not let it be isolated."""
+    mark = uuid.uuid4().hex
+    started = time.monotonic()
+    kept = _Kept(output, spec.maximum_output_bytes)
+    with _supervised(spec, isolation, mark) as supervisor:
+        wanted = _follow(supervisor, kept, cancelled, started + spec.timeout_seconds, spec.stop_grace_seconds)
+        told = supervisor.report()
+        if told is None:
+            end_marked(mark)
+        _drain(supervisor.output, kept)
+    seconds = time.monotonic() - started
+    return _exit(spec, json.loads(told) if told else None, wanted, kept, seconds)
 
 
 @contextlib.contextmanager
-def _supervised(spec: ProcessSpec, mark: str) -> Iterator[Supervisor]:
+def _supervised(spec: ProcessSpec, isolation: dict[str, Any] | None, mark: str) -> Iterator[Supervisor]:
     """A supervisor at work; it and all that it started are gone when this ends."""
     output_read, output_write = os.pipe()
     status_read, status_write = os.pipe()
@@ -88,7 +113,7 @@ def _supervised(spec: ProcessSpec, mark: str) -> Iterator[Supervisor]:
                 os.close(descriptor)
         supervisor = Supervisor(lifeline_write, output_read, status_read)
         try:
-            _send(lifeline_write, spec, mark)
+            _send(lifeline_write, spec, isolation, mark)
             yield supervisor
         finally:
             _end(supervisor, spec.stop_grace_seconds, mark)
@@ -97,12 +122,13 @@ def _supervised(spec: ProcessSpec, mark: str) -> Iterator[Supervisor]:
             os.close(descriptor)
 
 
-def _send(lifeline: int, spec: ProcessSpec, mark: str) -> None:
+def _send(lifeline: int, spec: ProcessSpec, isolation: dict[str, Any] | None, mark: str) -> None:
     asked = {
         "arguments": spec.arguments,
         "folder": str(spec.folder),
         "environment": {**spec.environment, MARK: mark},
         "stop_grace_seconds": spec.stop_grace_seconds,
+        "isolation": isolation,
     }
     line = json.dumps(asked).encode() + b"\n"
     with contextlib.suppress(BrokenPipeError):
@@ -186,6 +212,8 @@ def _exit(
 
     status = report["status"] if report else None
     if report and isinstance(report["error"], dict):
+        if "isolation" in report["error"]:
+            raise IsolationError(report["error"]["isolation"])
         return ended(Ending.NOT_FOUND, message=_not_started(report["error"], spec))
     if wanted:
         return ended(wanted)

@@ -1,53 +1,61 @@
 """The processes between Shipline and a step's command: they let nothing of the step outlive it.
 
-Started as a script with `python -I -S`, standard library only, because it must be up in milliseconds.
-That process forks a supervisor for each command that is asked for over the socket named in its
-arguments, and ends with whoever holds the other end. With a request come three descriptors: the
-supervisor's standard input carries one line of JSON (the command), then stays open: a byte, or its end
-because Shipline died, means stop. Its standard output is the command's. To the third it writes its own
-process id, and at the end one line of JSON about that.
+Started with `python -I -S`, standard library only, because it must be up in milliseconds. That process
+forks a supervisor for each command that is asked for over the socket named in its arguments, and ends
+with whoever holds the other end. With a request come three descriptors: the supervisor's standard input
+carries one line of JSON (the command), then stays open: a byte, or its end because Shipline died, means
+stop. Its standard output is the command's. To the third it writes its own process id, and at the end one
+line of JSON about that.
 
 A supervisor is a process of its own because both guarantees need one. As subreaper it becomes the
 parent of every descendant that leaves its process group or session, so that a walk down the process tree
 finds them all; and the end of a pipe is seen whichever thread, or way, Shipline died by (PR_SET_PDEATHSIG
 fires when the *thread* that started the child ends, and steps are started from short-lived threads).
+
+A command that is to be isolated is not the supervisor's child but its grandchild: what is between them
+is the first process of a namespace (`step_isolation`), and tells the command's end by a pipe.
 """
 
 import contextlib
 import ctypes
+import gc
 import json
 import os
 import select
 import signal
 import socket
-import sys
 import time
-from typing import Any, NoReturn
+from typing import NoReturn
 
-_PR_SET_PDEATHSIG = 1
+from delivery.adapters.step_starting import Started, spawn
+
 _PR_SET_CHILD_SUBREAPER = 36
 _LOOK_SECONDS = 0.02
 _KILL_SECONDS = 5.0
 """How long to go on killing; what is still there then is beyond a signal's reach."""
+_LEAVE_SECONDS = 1.0
+"""For the first process of a namespace, from the command's end on: the kernel ends all others there meanwhile."""
 _LIBC = ctypes.CDLL(None, use_errno=True)
 
 
-def serve(requests: socket.socket) -> NoReturn:
-    """Fork a supervisor for every request, until nobody is left who could ask and all are done."""
+def serve(descriptor: int) -> NoReturn:
+    """Fork a supervisor for every request that comes by a socket, until nobody could ask any more and all are done."""
+    requests = socket.socket(fileno=descriptor)
+    gc.disable()  # it would touch, and so copy, all the memory that a forked process shares
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # whoever asked hears of the end from the supervisor itself
     for harmless in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(harmless, signal.SIG_IGN)
     while True:
-        message, descriptors, _, _ = socket.recv_fds(requests, 1, 3)
+        message, asked_with, _, _ = socket.recv_fds(requests, 1, 3)
         if not message:
             with contextlib.suppress(ChildProcessError):
                 os.wait()  # for all of them, since their signal is ignored
             os._exit(0)
         if os.fork() == 0:
             requests.close()
-            _supervise(*descriptors)
-        for descriptor in descriptors:
-            os.close(descriptor)
+            _supervise(*asked_with)
+        for given in asked_with:
+            os.close(given)
 
 
 def _supervise(lifeline: int, output: int, status: int) -> NoReturn:
@@ -65,26 +73,22 @@ def _supervise(lifeline: int, output: int, status: int) -> NoReturn:
 
 def main(status: int) -> None:
     """Run the command that standard input describes, and report its end."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
     wakeup = _wake_on_child()
     spec = json.loads(_read_line(0))
-    child, error = _spawn(spec, status)
+    started = spawn(spec, status)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
     os.dup2(null, 2)
     ended: dict[int, int] = {}
-    if error is None:
-        _wait(child, ended, wakeup)
-        if child not in ended:
-            _stop(child, ended, spec["stop_grace_seconds"])
+    if started.error is None:
+        _wait(started, ended, wakeup)
+        if started.child not in ended:
+            _stop(started.child, ended, spec["stop_grace_seconds"])
     _end_all(ended)
-    report = {"error": error, "status": ended.get(child)}
+    report = {"error": started.error, "status": _command_status(started, ended)}
     with contextlib.suppress(BrokenPipeError):
         os.write(status, json.dumps(report).encode() + b"\n")
-
-
-def _prctl(option: int, value: int) -> None:
-    _LIBC.prctl(option, value, 0, 0, 0)
 
 
 def _wake_on_child() -> int:
@@ -106,48 +110,30 @@ def _read_line(descriptor: int) -> bytes:
     return bytes(line)
 
 
-def _spawn(spec: dict[str, Any], status: int) -> tuple[int, dict[str, Any] | None]:
-    """Start the command; what kept it from starting comes back as {errno, text}."""
-    readable, writable = os.pipe2(os.O_CLOEXEC)
-    child = os.fork()
-    if child == 0:
-        try:
-            os.close(status)
-            _become(spec)
-        except OSError as error:
-            told = {"errno": error.errno, "text": error.strerror, "at": os.fsdecode(error.filename or "")}
-            os.write(writable, json.dumps(told).encode())
-        finally:
-            os._exit(127)
-    os.close(writable)
-    with open(readable, "rb") as told_by_child:  # noqa: PTH123  # a descriptor, not a path
-        told_bytes = told_by_child.read()
-    return child, json.loads(told_bytes) if told_bytes else None
-
-
-def _become(spec: dict[str, Any]) -> None:
-    os.setsid()
-    null = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(null, 0)
-    os.dup2(1, 2)
-    for changed in (signal.SIGCHLD, signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGPIPE, signal.SIGXFSZ):
-        signal.signal(changed, signal.SIG_DFL)
-    os.umask(0o022)
-    os.chdir(spec["folder"])
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)  # should this supervisor be killed; it has one thread only
-    os.execvpe(spec["arguments"][0], spec["arguments"], spec["environment"])  # noqa: S606  # no shell on purpose
-
-
-def _wait(child: int, ended: dict[int, int], wakeup: int) -> None:
-    """Until the command ends or Shipline wants it stopped or is gone."""
-    while child not in ended:
-        ready, _, _ = select.select([0, wakeup], [], [], 1.0)
-        if wakeup in ready:
-            with contextlib.suppress(BlockingIOError):
-                os.read(wakeup, 4096)
+def _wait(started: Started, ended: dict[int, int], wakeup: int) -> None:
+    """Until the command has ended, or Shipline wants it stopped or is gone."""
+    watched = [0, wakeup, *([] if started.result is None else [started.result])]
+    while started.child not in ended:
+        ready, _, _ = select.select(watched, [], [], 1.0)
+        told = started.result in ready
+        if told and wakeup not in ready:
+            select.select([wakeup], [], [], _LEAVE_SECONDS)
+        with contextlib.suppress(BlockingIOError):
+            os.read(wakeup, 4096)
         _reap(ended)
-        if 0 in ready:
+        if told or 0 in ready:
             return
+
+
+def _command_status(started: Started, ended: dict[int, int]) -> int | None:
+    """The command's wait status; None when nobody knows. Whoever killed what comes before it killed it."""
+    found = ended.get(started.child)
+    if started.result is None:
+        return found
+    with contextlib.suppress(BlockingIOError):
+        if told := os.read(started.result, 4):
+            return int.from_bytes(told, "little")
+    return found if found is not None and os.WIFSIGNALED(found) else None
 
 
 def _stop(child: int, ended: dict[int, int], grace_seconds: float) -> None:
@@ -204,7 +190,3 @@ def _parent(process: str) -> int | None:
             return int(stat.read().rpartition(b")")[2].split()[1])
     except (FileNotFoundError, ProcessLookupError):
         return None
-
-
-if __name__ == "__main__":
-    serve(socket.socket(fileno=int(sys.argv[1])))

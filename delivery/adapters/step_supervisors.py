@@ -9,12 +9,22 @@ import socket
 import subprocess
 import sys
 import threading
+from pathlib import Path
 
 from delivery.adapters import step_supervisor
 from delivery.errors import TransientError
 
 _START_SECONDS = 20.0
 """Until a supervisor says that it is there; it takes a millisecond."""
+_ROOT = Path(step_supervisor.__file__).parents[2]
+"""What `delivery` is found in."""
+_PROGRAM = f"""
+import sys
+sys.path.append(sys.argv[2])
+from {step_supervisor.__name__} import serve
+serve(int(sys.argv[1]))
+"""
+"""As a script it would not find the module beside it: nothing but the standard library is on its path."""
 
 
 class Supervisors:
@@ -59,7 +69,7 @@ class Supervisors:
             if self._process and self._owner == os.getpid():
                 self._process.poll()
             self._process = subprocess.Popen(
-                [sys.executable, "-I", "-S", step_supervisor.__file__, str(theirs.fileno())],
+                [sys.executable, "-I", "-S", "-c", _PROGRAM, str(theirs.fileno()), str(_ROOT)],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,

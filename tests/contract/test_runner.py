@@ -5,10 +5,10 @@ import resource
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from delivery.adapters.process_runner import ProcessRunner
+from delivery.isolation import Isolation, IsolationMode, Visible
 from delivery.ports import Runner
 from delivery.runner import SYSTEM_PATH, Ending, Exit, ProcessSpec, command_arguments
 from tests.fakes.runner import Act, ScriptedRunner
@@ -27,10 +28,26 @@ class Run(Protocol):
     def __call__(self, command: str | list[str], **limits: float) -> tuple[Exit, bytes]: ...
 
 
-@pytest.fixture(params=["real", "fake"])
+class IsolatingRunner:
+    """Runs every command where it sees nothing of what lies beside its folder."""
+
+    def run(self, spec: ProcessSpec, output: Callable[[bytes], None], cancelled: threading.Event) -> Exit:
+        isolation = Isolation(spec.folder.parent, (Visible(spec.folder, writable=True),))
+        ended = ProcessRunner(IsolationMode.REQUIRED).run(replace(spec, isolation=isolation), output, cancelled)
+        assert ended.isolated
+        return ended
+
+
+@pytest.fixture(params=["open", "isolated"])
+def processes(request: pytest.FixtureRequest) -> Runner:
+    """The real one, both ways."""
+    return ProcessRunner() if request.param == "open" else IsolatingRunner()
+
+
+@pytest.fixture(params=["open", "isolated", "fake"])
 def runner(request: pytest.FixtureRequest) -> Runner:
-    if request.param == "real":
-        return ProcessRunner()
+    if request.param != "fake":
+        return ProcessRunner() if request.param == "open" else IsolatingRunner()
     acts = {
         PRINTS: Act(b"hi"),
         FAILS: Act(code=3),
@@ -91,9 +108,9 @@ def test_output_beyond_the_limit_is_counted_and_dropped_with_one_line_saying_so(
 
 
 @pytest.fixture
-def real(tmp_path: Path) -> Run:
+def real(processes: Runner, tmp_path: Path) -> Run:
     def call(command: str | list[str], **limits: float) -> tuple[Exit, bytes]:
-        return run(ProcessRunner(), tmp_path, command, None, **limits)
+        return run(processes, tmp_path, command, None, **limits)
 
     return call
 
@@ -144,8 +161,8 @@ def test_a_file_that_cannot_be_executed_is_said_so(real: Run, tmp_path: Path) ->
     assert (ended.ending, ended.message) == (Ending.NOT_FOUND, "cannot start './plain': permission denied")
 
 
-def test_a_missing_folder_is_said_so(tmp_path: Path) -> None:
-    ended, _ = run(ProcessRunner(), tmp_path / "gone", ["true"])
+def test_a_missing_folder_is_said_so(processes: Runner, tmp_path: Path) -> None:
+    ended, _ = run(processes, tmp_path / "gone", ["true"])
     assert ended.ending is Ending.NOT_FOUND
     assert ended.message == f"cannot start 'true' in {tmp_path / 'gone'}: no such file or directory"
 
@@ -213,10 +230,33 @@ def test_a_killed_command_is_told_apart_from_a_failed_one(real: Run) -> None:
 
 
 def test_killing_the_supervisor_loses_the_step_and_leaves_nothing(
-    real: Run, tmp_path: Path, marked: Callable[[], list[int]]
+    tmp_path: Path, marked: Callable[[], list[int]]
 ) -> None:
-    ended, _ = real(f"setsid tail -f /dev/null {tmp_path}/x & kill -9 $PPID; sleep 60")
+    ended, _ = run(ProcessRunner(), tmp_path, f"setsid tail -f /dev/null {tmp_path}/x & kill -9 $PPID; sleep 60")
     assert (ended.ending, ended.message) == (Ending.KILLED, "the process that supervises the step was killed")
+    assert marked() == []
+
+
+def test_an_isolated_command_cannot_kill_what_is_above_it(tmp_path: Path) -> None:
+    ended, said = run(IsolatingRunner(), tmp_path, "kill -9 $PPID; kill -9 -1 2>/dev/null || true; echo $PPID; exit 7")
+    assert (ended.ending, ended.code, said) == (Ending.EXITED, 7, b"1\n")
+
+
+@pytest.mark.parametrize(
+    ("generation", "message"), [(1, ""), (2, "the process that supervises the step was killed")], ids=["first", "above"]
+)
+def test_an_isolated_command_does_not_outlive_what_is_above_it(
+    tmp_path: Path, marked: Callable[[], list[int]], generation: int, message: str
+) -> None:
+    """The kernel ends everything in the namespace with its first process, and that one with the supervisor."""
+    ended: list[Exit] = []
+    command = f"trap '' TERM; setsid tail -f /dev/null {tmp_path}/a & exec tail -f /dev/null {tmp_path}/b"
+    step = threading.Thread(target=lambda: ended.append(run(IsolatingRunner(), tmp_path, command)[0]))
+    step.start()
+    wait_until(lambda: len(marked()) == 2)
+    psutil.Process(min(marked())).parents()[generation - 1].kill()
+    step.join(30)
+    assert [(one.ending, one.signal, one.message) for one in ended] == [(Ending.KILLED, signal.SIGKILL, message)]
     assert marked() == []
 
 
@@ -241,13 +281,15 @@ def test_a_step_that_runs_goes_on_when_what_forked_its_supervisor_is_lost(real: 
     assert (tmp_path / "mark").read_text() == "done\n"
 
 
-def test_output_that_cannot_be_kept_ends_the_step(tmp_path: Path, marked: Callable[[], list[int]]) -> None:
+def test_output_that_cannot_be_kept_ends_the_step(
+    processes: Runner, tmp_path: Path, marked: Callable[[], list[int]]
+) -> None:
     def full(_chunk: bytes) -> None:
         raise OSError(28, "No space left on device")
 
     spec = ProcessSpec(("bash", "-c", f"echo x; exec tail -f /dev/null {tmp_path}/x"), tmp_path, {"PATH": SYSTEM_PATH})
     with pytest.raises(OSError, match="No space left"):
-        ProcessRunner().run(spec, full, threading.Event())
+        processes.run(spec, full, threading.Event())
     assert marked() == []
 
 
@@ -260,20 +302,27 @@ def test_no_descriptor_and_no_zombie_is_left(real: Run) -> None:
     assert [child for child in psutil.Process().children() if child.status() == psutil.STATUS_ZOMBIE] == []
 
 
-def test_a_step_does_not_outlive_a_killed_shipline(tmp_path: Path, marked: Callable[[], list[int]]) -> None:
-    """The step is started from a worker thread that ends, and the process is killed with no chance to clean up."""
-    program = textwrap.dedent(f"""
-        import threading, time
-        from pathlib import Path
-        from delivery.adapters.process_runner import ProcessRunner
-        from delivery.runner import ProcessSpec
-        spec = ProcessSpec(
-            ("bash", "-c", "setsid tail -f /dev/null {tmp_path}/a & exec tail -f /dev/null {tmp_path}/b"),
-            Path("/"), {{"PATH": "/usr/bin:/bin"}}, stop_grace_seconds=0.2,
-        )
-        threading.Thread(target=ProcessRunner().run, args=(spec, print, threading.Event())).start()
-        time.sleep(60)
-    """)
+SHIPLINE = """
+import threading, time
+from pathlib import Path
+from delivery.adapters.process_runner import ProcessRunner
+from delivery.isolation import Isolation, Visible
+from delivery.runner import ProcessSpec
+spec = ProcessSpec(
+    ("bash", "-c", "setsid tail -f /dev/null {folder}/a & exec tail -f /dev/null {folder}/b"),
+    Path("/"), {{"PATH": "/usr/bin:/bin"}}, stop_grace_seconds=0.2, isolation={isolation},
+)
+threading.Thread(target=ProcessRunner().run, args=(spec, print, threading.Event())).start()
+time.sleep(60)
+"""
+"""Starts a step from a worker thread that ends; and is killed with no chance to clean up."""
+
+
+@pytest.mark.parametrize("isolation", ["None", "Isolation(Path('{folder}'))"], ids=["open", "isolated"])
+def test_a_step_does_not_outlive_a_killed_shipline(
+    tmp_path: Path, marked: Callable[[], list[int]], isolation: str
+) -> None:
+    program = SHIPLINE.format(folder=tmp_path, isolation=isolation.format(folder=tmp_path))
     shipline = subprocess.Popen([sys.executable, "-c", program])
     try:
         wait_until(lambda: len(marked()) >= 3)  # two tails, and this program itself, whose text names the folder
@@ -283,3 +332,16 @@ def test_a_step_does_not_outlive_a_killed_shipline(tmp_path: Path, marked: Calla
     finally:
         shipline.kill()
         shipline.wait()
+
+
+def test_an_isolated_step_does_not_outlive_shipline_and_its_supervisor_killed_at_once(
+    tmp_path: Path, marked: Callable[[], list[int]]
+) -> None:
+    program = SHIPLINE.format(folder=tmp_path, isolation=f"Isolation(Path('{tmp_path}'))")
+    with subprocess.Popen([sys.executable, "-c", program]) as shipline:
+        wait_until(lambda: len(marked()) >= 3)
+        all_of_it = psutil.Process(shipline.pid).children(recursive=True)
+        above = [one for one in all_of_it if any("step_supervisor" in word for word in one.cmdline())]
+        for one in (psutil.Process(shipline.pid), *above[:2]):  # what forks supervisors, and the supervisor
+            one.kill()
+    wait_until(lambda: marked() == [])
