@@ -48,3 +48,5 @@ class Artifact:
     size: int
     """Bytes of the packed content."""
     origin: Literal["built", "imported"] = "built"
+    unprotected: bool = False
+    """Whether its build could see or change more than it was given."""

@@ -36,4 +36,5 @@ def _artifact(row: Row) -> Artifact:
         platform=str(row["platform"]),
         size=int(cast("int", row["size"])),
         origin=cast("Literal['built', 'imported']", row.get("origin", "built")),
+        unprotected=row.get("unprotected") is not False,  # nothing was, before that was recorded
     )

@@ -18,6 +18,7 @@ from pydantic import JsonValue
 from delivery.artifact import Artifact, Digest
 from delivery.config import Fixture, Smoke
 from delivery.freezing import Span
+from delivery.isolation import Isolation
 from delivery.ledger import Draft, Entry
 from delivery.queue import Queued
 from delivery.rollout import Candidate, Handle, Observed, Progress, RolloutPlan, Target
@@ -120,9 +121,15 @@ class Fixtures(Protocol):
     """Throw-away services of a step."""
 
     def start(
-        self, fixture: Fixture, folder: Path, output: Callable[[bytes], None]
+        self,
+        fixture: Fixture,
+        folder: Path,
+        output: Callable[[bytes], None],
+        isolation: Isolation | None = None,
     ) -> AbstractContextManager[Mapping[str, str]]:
         """Ready on entering, gone on leaving; gives the environment variables that say where it is.
+
+        A command of the project's own is isolated as the step is.
 
         TransientError when it does not get ready in time.
         """

@@ -36,6 +36,8 @@ class BuiltService:
     service: str
     digest: Digest
     reused: bool
+    exposure: str = ""
+    """Why this machine was not safe from its build; empty when it was, or when nothing was built."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,7 +54,7 @@ class Exit:
     isolated: bool = False
     """Whether it saw no more of this machine than it was to see."""
     exposure: str = ""
-    """Why Shipline was not safe from it all the same, or why it was not isolated; empty otherwise."""
+    """Why Shipline was not safe from it, isolated or not; empty when it was."""
 
     @property
     def succeeded(self) -> bool:

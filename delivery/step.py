@@ -64,6 +64,15 @@ class StepResult:
     """What executing it took once, when that was reused."""
     blocked: bool = False
     """Skipped because something that it needs did not pass: nothing after it may run either."""
+    isolated: bool = False
+    """Whether its command saw no more of the machine than it was given; of a reused one, when it was executed."""
+    exposure: str = ""
+    """Why Shipline was not safe from the command; empty when it was."""
+
+    @property
+    def unprotected(self) -> bool:
+        """Whether somebody's command could have seen or changed more than it was given."""
+        return self.state is not StepState.SKIPPED and (not self.isolated or bool(self.exposure))
 
 
 _NAMED = 3

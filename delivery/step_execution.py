@@ -20,6 +20,7 @@ from delivery.artifact import Digest, parse_digest
 from delivery.caching.origin import may_be_shared
 from delivery.config import Fixture, Reports, Retry, Step
 from delivery.errors import ConfigurationError, DeliveryError
+from delivery.isolation import Isolation
 from delivery.masking import mask_text
 from delivery.plan import PlannedStep
 from delivery.ports import Fixtures, Row, Runner, StepCache, Store
@@ -38,6 +39,7 @@ from delivery.step import ReportSummary, StepResult, StepState, TestCase, judge_
 from delivery.step_outputs import find_outputs, pack_outputs, restore_outputs
 
 _RECORD_VERSION = 1
+_BEFORE_ISOLATION = "it was executed when steps were not isolated yet"
 
 
 class Log(Protocol):
@@ -97,6 +99,8 @@ class StepOrder:
     """Environment variables from the run: SHIPLINE_PROJECT, SHIPLINE_REVISION, SHIPLINE_TOOL_CACHE and more."""
     needs: Sequence[StepResult] = ()
     """Results whose outputs are laid into the checkout first."""
+    isolation: Isolation | None = None
+    """What its command and its fixtures' commands may see; None for everything that we see."""
     origin: Row = field(default_factory=dict)
     """What is kept beside a success of where it came from, as plain JSON."""
 
@@ -109,6 +113,8 @@ class _Outcome:
     attempts: int = 0
     report: ReportSummary = field(default_factory=ReportSummary)
     outputs: Digest | None = None
+    isolated: bool = False
+    exposure: str = ""
 
 
 def execute_step(
@@ -165,6 +171,8 @@ def reuse_step(
         report=_report(cast("Mapping[str, Any]", record["report"])),
         log=log.name,
         saved_seconds=float(cast("float", record["seconds"])),
+        isolated=record.get("isolated") is True,
+        exposure=str(record.get("exposure", _BEFORE_ISOLATION)),
     )
 
 
@@ -193,7 +201,8 @@ def _perform(order: StepOrder, ports: StepPorts, secrets: Mapping[str, str], log
         log.note(f"attempt {attempts} of {order.step.retry.attempts}, because the last was {why}")
         _begin_anew(order, ports)
         ended = _attempt(order, ports, secrets, log, cancelled)
-    outcome = replace(_judge(order, ports, ended, secrets.values()), attempts=attempts)
+    judged = _judge(order, ports, ended, secrets.values())
+    outcome = replace(judged, attempts=attempts, isolated=ended.isolated, exposure=ended.exposure)
     if outcome.reason:
         log.note(outcome.reason)
     return outcome
@@ -217,7 +226,7 @@ def _attempt(order: StepOrder, ports: StepPorts, secrets: Mapping[str, str], log
         declared = {**order.variables, **named, **provided, **step.environment, **secrets}
         environment = step_environment(order.private, declared)
         spec = ProcessSpec(command_arguments(step.command), order.folder, environment, step.timeout_seconds)
-        return ports.runner.run(spec, log.source(), cancelled)
+        return ports.runner.run(replace(spec, isolation=order.isolation), log.source(), cancelled)
 
 
 @contextlib.contextmanager
@@ -228,7 +237,8 @@ def _fixtures(order: StepOrder, ports: StepPorts, log: Log) -> Iterator[Mapping[
         for name in order.step.fixtures:
             if name not in order.fixtures:
                 raise ConfigurationError(f"starting fixtures of step '{order.planned.name}': there is no '{name}'")
-            fixture = ports.fixtures.start(order.fixtures[name], order.folder, log.source(f"[{name}] "))
+            output = log.source(f"[{name}] ")
+            fixture = ports.fixtures.start(order.fixtures[name], order.folder, output, order.isolation)
             provided |= running.enter_context(fixture)
         yield provided
 
@@ -273,6 +283,8 @@ def _result(order: StepOrder, outcome: _Outcome, seconds: float, secrets: Iterab
         outputs=outcome.outputs,
         report=outcome.report,
         log=order.log.name if order.log.exists() else None,
+        isolated=outcome.isolated,
+        exposure=outcome.exposure,
     )
 
 
@@ -292,6 +304,8 @@ def _record(order: StepOrder, ports: StepPorts, result: StepResult) -> None:
         "log": log,
         "report": {**asdict(result.report), "failed": [asdict(case) for case in result.report.failed]},
         "origin": dict(order.origin),
+        "isolated": result.isolated,
+        "exposure": result.exposure,
     }
     ports.cache.record(order.planned.key, cast("Row", record), [log, *([result.outputs] if result.outputs else [])])
 

@@ -19,6 +19,7 @@ from delivery.adapters.segment_files import SegmentFiles
 from delivery.adapters.ssh_keygen import SshKeygen
 from delivery.connections import Connections
 from delivery.home import Home
+from delivery.isolation import IsolationMode
 from delivery.shared_cache import SharedCacheSettings
 
 
@@ -29,12 +30,14 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-def connect(home: Home, shared_cache: SharedCacheSettings | None = None) -> Connections:
+def connect(
+    home: Home, shared_cache: SharedCacheSettings | None = None, isolation: IsolationMode = IsolationMode.AUTO
+) -> Connections:
     """Every port of a home. Nothing is started; PostgreSQL is reached, where it is then, when it is first asked."""
     database = make_engine(partial(application_url, home))
     near = near_cache(home)
     tiers = tiers_of(home, near, shared_cache)
-    steps, artifacts = local_step_ports(home, tiers), OciLayoutStore(home.artifacts)
+    steps, artifacts = local_step_ports(home, tiers, isolation), OciLayoutStore(home.artifacts)
     return Connections(
         home=home,
         clock=SystemClock(),
@@ -60,4 +63,4 @@ def connect(home: Home, shared_cache: SharedCacheSettings | None = None) -> Conn
 @cache
 def connected_here() -> Connections:
     """The ports of the home that this process works in, made once."""
-    return connect(Home.here(), SharedCacheSettings.from_environment())
+    return connect(Home.here(), SharedCacheSettings.from_environment(), IsolationMode.from_environment())

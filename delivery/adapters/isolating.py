@@ -24,9 +24,9 @@ def request(isolation: Isolation) -> dict[str, Any]:
 def exposure() -> str:
     """What an isolated command can do to Shipline all the same; empty when it is as safe as this account is."""
     if os.geteuid() == 0:
-        return "it ran as root, who finds ways around"
+        return "root finds ways around isolation"
     open_to_us = [str(place) for place in _STARTERS if os.access(place, os.W_OK)]
-    return f"it may use {open_to_us[0]}, which starts programs outside" if open_to_us else ""
+    return f"{open_to_us[0]} starts programs outside of isolation" if open_to_us else ""
 
 
 def _runtime_folder() -> Path:

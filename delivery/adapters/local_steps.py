@@ -11,6 +11,7 @@ from delivery.adapters.tool_versions import tool_version
 from delivery.caching.tiers import Asking, SharedTier, TieredStepCache, TieredStore
 from delivery.connections import Near
 from delivery.home import Home
+from delivery.isolation import IsolationMode
 from delivery.ports import StepCache, Store
 from delivery.shared_cache import SharedCacheSettings
 from delivery.step_execution import StepPorts
@@ -45,10 +46,12 @@ def tiers_of(home: Home, near: Near, settings: SharedCacheSettings | None) -> Ti
     return Tiers(store, TieredStepCache(near.steps, far_steps, store, asking), shared)
 
 
-def local_step_ports(home: Home, tiers: Tiers | None = None) -> StepPorts:
+def local_step_ports(
+    home: Home, tiers: Tiers | None = None, isolation: IsolationMode = IsolationMode.AUTO
+) -> StepPorts:
     """The process runner and its fixtures, with store and cache of the home."""
     tiers = tiers or tiers_of(home, near_cache(home), None)
-    runner = ProcessRunner()
+    runner = ProcessRunner(isolation)
     return StepPorts(
         runner=runner,
         fixtures=ProcessFixtures(runner, home.work / "fixtures", home.root / "cache"),

@@ -10,14 +10,15 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import httpx
 
 from delivery.adapters.throwaway_postgresql import ThrowawayPostgresql
-from delivery.config import CommandFixture, Fixture, PostgresqlFixture
+from delivery.config import CommandFixture, Fixture, PostgresqlFixture, Readiness
 from delivery.errors import ConfigurationError, DeliveryError, TransientError
+from delivery.isolation import Isolation, Visible
 from delivery.ports import Runner
 from delivery.runner import Exit, ProcessSpec, command_arguments, describe_exit, step_environment
 
@@ -41,13 +42,15 @@ class ProcessFixtures:
         self._cache = cache
 
     @contextlib.contextmanager
-    def start(self, fixture: Fixture, folder: Path, output: Output) -> Iterator[Mapping[str, str]]:
+    def start(
+        self, fixture: Fixture, folder: Path, output: Output, isolation: Isolation | None = None
+    ) -> Iterator[Mapping[str, str]]:
         self._work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="fixture-", dir=self._work, ignore_cleanup_errors=True) as private:
             if fixture.postgresql:
                 started = self._postgresql(fixture.postgresql, Path(private), output)
             elif fixture.run:
-                started = self._command(fixture.run, Path(private), folder, output)
+                started = self._command(fixture.run, Path(private), folder, output, isolation)
             else:
                 raise ConfigurationError("starting a fixture: it says neither 'postgresql' nor 'run'")
             with started as variables:
@@ -65,27 +68,26 @@ class ProcessFixtures:
 
     @contextlib.contextmanager
     def _command(
-        self, asked: CommandFixture, private: Path, folder: Path, output: Output
+        self, asked: CommandFixture, private: Path, folder: Path, output: Output, isolation: Isolation | None
     ) -> Iterator[Mapping[str, str]]:
         port = _port(None)
         for name in ("bin", "home", "tmp"):
             (private / name).mkdir()
         environment = {**step_environment(private, asked.environment), "PORT": str(port)}
-        spec = _spec(asked.command, port, folder, environment, _FOR_EVER_SECONDS)
+        seen = isolation.showing(Visible(private, writable=True)) if isolation else None
+        spec = ProcessSpec(_arguments(asked.command, port), folder, environment, _FOR_EVER_SECONDS, isolation=seen)
         with _running(self._runner, spec, output) as process:
-            ready = self._readiness(asked, port, folder, environment, output)
+            ready = self._readiness(asked.ready, port, spec, output)
             _wait(f"'{spec.arguments[-1]}'", ready, process, asked.ready.timeout_seconds)
             yield {"PORT": str(port)} | {
                 name: value.replace("{port}", str(port)) for name, value in asked.provides.items()
             }
 
-    def _readiness(
-        self, asked: CommandFixture, port: int, folder: Path, environment: Mapping[str, str], output: Output
-    ) -> Callable[[], bool]:
-        if asked.ready.command is not None:
-            probe = _spec(asked.ready.command, port, folder, environment, _PROBE_SECONDS)
+    def _readiness(self, asked: Readiness, port: int, service: ProcessSpec, output: Output) -> Callable[[], bool]:
+        if asked.command is not None:
+            probe = replace(service, arguments=_arguments(asked.command, port), timeout_seconds=_PROBE_SECONDS)
             return lambda: self._runner.run(probe, output, threading.Event()).succeeded
-        path = asked.ready.http
+        path = asked.http
         return (lambda: _answers(port, path)) if path is not None else (lambda: _accepts(port))
 
 
@@ -135,11 +137,8 @@ def _ending(ended: Exit | DeliveryError | OSError, seconds: float) -> str:
     return (describe_exit(ended, seconds) or "exited with 0") if isinstance(ended, Exit) else str(ended)
 
 
-def _spec(
-    command: str | list[str], port: int, folder: Path, environment: Mapping[str, str], seconds: float
-) -> ProcessSpec:
-    arguments = tuple(argument.replace("{port}", str(port)) for argument in command_arguments(command))
-    return ProcessSpec(arguments, folder, environment, seconds)
+def _arguments(command: str | list[str], port: int) -> tuple[str, ...]:
+    return tuple(argument.replace("{port}", str(port)) for argument in command_arguments(command))
 
 
 def _port(wanted: int | None) -> int:

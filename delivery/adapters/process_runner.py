@@ -73,7 +73,7 @@ class ProcessRunner:
         try:
             ended = _run(spec, request(spec.isolation), output, cancelled)
         except IsolationError as error:
-            why = f"this machine does not let it be isolated: {error}"
+            why = f"this machine does not allow isolation: {error}"
             if self._mode is IsolationMode.REQUIRED:
                 raise TransientError(f"isolating a command: {why}", hint="what to do: shipline doctor") from error
             return replace(_run(spec, None, output, cancelled), exposure=why)

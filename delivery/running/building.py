@@ -1,6 +1,8 @@
 """Building: an artifact per service, once for the same inputs, recipe and toolchain."""
 
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -13,7 +15,8 @@ from delivery.ledger import Draft
 from delivery.plan import Action, PlannedService, PlannedStep
 from delivery.ports import Guard
 from delivery.run import BuiltService
-from delivery.running.steps import secret_for, variables
+from delivery.running.given import isolation, variables
+from delivery.running.steps import secret_for
 from delivery.running.work import RunWork
 from delivery.step import StepState
 from delivery.step_execution import StepOrder, execute_step
@@ -38,9 +41,10 @@ def build_service(work: RunWork, planned: PlannedService, show: Callable[[str], 
     known = builds.by_key(planned.build_key) if planned.artifact or _built_before(work, planned.build_key) else None
     if known and work.connections.artifacts.has(known.digest):
         return BuiltService(planned.name, known.digest, reused=planned.artifact is not None)
-    artifact = _build(work, planned.name, planned.build_key, work.configuration.services[planned.name].build, show)
+    build = work.configuration.services[planned.name].build
+    artifact, exposure = _build(work, planned.name, planned.build_key, build, show)
     _record(work, artifact)
-    return BuiltService(planned.name, artifact.digest, reused=False)
+    return BuiltService(planned.name, artifact.digest, reused=False, exposure=exposure)
 
 
 def _built_before(work: RunWork, key: Digest) -> bool:
@@ -49,7 +53,8 @@ def _built_before(work: RunWork, key: Digest) -> bool:
     return bool(rows)
 
 
-def _build(work: RunWork, service: str, key: Digest, build: Build, show: Callable[[str], None]) -> Artifact:
+def _build(work: RunWork, service: str, key: Digest, build: Build, show: Callable[[str], None]) -> tuple[Artifact, str]:
+    """The new artifact, and why this machine was not safe from its build."""
     name = build_name(service)
     step = Step(
         command=build.command,
@@ -70,6 +75,7 @@ def _build(work: RunWork, service: str, key: Digest, build: Build, show: Callabl
             private=private,
             log=work.logs / f"{name}.log",
             variables={**variables(work), "SHIPLINE_OUTPUT": str(output)},
+            isolation=isolation(work, folder, private),
         )
         result = execute_step(order, work.connections.steps, secret_for(work, name), work.cancelled, show)
         hint = f"its log: shipline logs {work.run.id} --step {name}"
@@ -77,10 +83,19 @@ def _build(work: RunWork, service: str, key: Digest, build: Build, show: Callabl
             raise PermanentError(f"building {service}: {result.reason}", hint=hint)
         if result.state is not StepState.COMPLETED:
             raise TransientError(f"building {service}: {result.reason}", hint=hint)
-        if not output.is_dir():
-            raise PermanentError(f"building {service}: it left no folder {build.output}", hint=hint)
+        _require_folder(service, folder, output, hint)
         digest, size = work.connections.artifacts.pack(output, _annotations(work, service))
-    return Artifact(service, digest, key, work.run.revision, MEDIA_TYPE, this_platform(), size)
+    made = Artifact(service, digest, key, work.run.revision, MEDIA_TYPE, this_platform(), size)
+    return replace(made, unprotected=result.unprotected), result.exposure
+
+
+def _require_folder(service: str, folder: Path, output: Path, hint: str) -> None:
+    """PermanentError when there is none, or a link leads elsewhere: what is packed is read by us, not by the build."""
+    if not output.is_dir():
+        raise PermanentError(f"building {service}: it left no folder {output.relative_to(folder)}", hint=hint)
+    if not output.resolve().is_relative_to(folder.resolve()):
+        where = output.relative_to(folder)
+        raise PermanentError(f"building {service}: the folder {where} leads out of the checkout", hint=hint)
 
 
 def _annotations(work: RunWork, service: str) -> dict[str, str]:
@@ -102,6 +117,7 @@ def _record(work: RunWork, artifact: Artifact) -> None:
         "platform": artifact.platform,
         "size": artifact.size,
         "origin": artifact.origin,
+        "unprotected": artifact.unprotected,
         "run": work.run.id,
     }
     key = f"built/{work.run.id}/{artifact.service}/{artifact.digest}"

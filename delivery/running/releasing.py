@@ -6,6 +6,7 @@ from dataclasses import replace
 from pydantic import JsonValue
 
 from delivery.actor import SHIPLINE, Actor
+from delivery.builds import LedgerBuilds
 from delivery.canonical import canonical_bytes
 from delivery.configuration import definition_document
 from delivery.connections import Connections
@@ -86,6 +87,7 @@ def record(work: RunWork, release: Release | None) -> None:
         "run": run.id,
         "release": release.digest if release else None,
         "version": work.plan.version,
+        "unprotected": any(one.unprotected for one in work.results.values()),
         "steps": [
             {"name": one.name, "service": one.service, "state": one.state.value, "key": one.key}
             for one in work.results.values()
@@ -93,8 +95,17 @@ def record(work: RunWork, release: Release | None) -> None:
     }
     drafts = [Draft("revision.tested", tested, SHIPLINE, connections.clock.now(), f"tested/{run.id}")]
     if release:
-        drafts.insert(0, release_draft(connections, release, SHIPLINE, run=run.id, based_on=run.based_on))
+        more: dict[str, JsonValue] = {"run": run.id, "based_on": run.based_on, "unprotected": _unprotected(work)}
+        drafts.insert(0, release_draft(connections, release, SHIPLINE, **more))
     connections.ledger.append(run.project, drafts, Guard(lease=work.lease))
+
+
+def _unprotected(work: RunWork) -> bool:
+    """Whether any step that tested it, or any build of what is in it, could see or change more than it was given."""
+    keys = {one.build_key for one in work.plan.services if one.build_key}
+    built = LedgerBuilds(work.connections.ledger, work.run.project).by_keys(keys)
+    unprotected = any(one.unprotected for one in built.values()) or len(built) < len(keys)
+    return unprotected or any(one.unprotected for one in work.results.values())
 
 
 def _default_branch(work: RunWork) -> str | None:

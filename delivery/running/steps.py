@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from pydantic import JsonValue
 
@@ -11,6 +10,7 @@ from delivery.ledger import utc_text
 from delivery.plan import Action, PlannedStep
 from delivery.ports import Row
 from delivery.run import RunState
+from delivery.running.given import isolation, variables
 from delivery.running.sandbox import execute_in_sandbox
 from delivery.running.work import RunWork
 from delivery.step import StepResult, StepState
@@ -82,6 +82,7 @@ def _execute(
             private=private,
             log=work.logs / f"{planned.id}.log",
             variables=variables(work),
+            isolation=isolation(work, folder, private),
             needs=needs,
             origin=_origin(work, planned),
         )
@@ -117,24 +118,6 @@ def lost(planned: PlannedStep) -> StepResult:
 def broken(planned: PlannedStep, because: str) -> StepResult:
     """The result of a step that could not be executed to its end."""
     return StepResult(planned.name, planned.service, StepState.ERRORED, because)
-
-
-def variables(work: RunWork) -> dict[str, str]:
-    """What every step may know of its run."""
-    return {
-        "SHIPLINE_PROJECT": work.run.project,
-        "SHIPLINE_REVISION": work.run.revision,
-        "SHIPLINE_RUN": work.run.id,
-        "SHIPLINE_VERSION": work.plan.version,
-        "SHIPLINE_TOOL_CACHE": str(_tool_cache(work)),
-    }
-
-
-def _tool_cache(work: RunWork) -> Path:
-    """No input of any step: what a tool finds there must change nothing but its speed."""
-    folder = work.connections.home.tool_cache(work.run.project)
-    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    return folder
 
 
 def secret_for(work: RunWork, purpose: str) -> Callable[[str], str]:
@@ -194,6 +177,8 @@ def step_document(result: StepResult) -> dict[str, JsonValue]:
         "reused": result.state is StepState.CACHED,
         "saved_seconds": result.saved_seconds,
         "log": result.log,
+        "isolated": result.isolated,
+        "exposure": result.exposure,
         "report": {**report, "failed": [asdict(one) for one in result.report.failed]},
     }
 

@@ -63,8 +63,10 @@ def _lines(found: Document) -> Iterator[str]:
     for one in found["artifacts"]:
         yield f"artifact {one['service']} {one['digest']}"
         yield f"  built from {one['revision']} by run {one['run']}, {moment(one['built_at'])}"
+        yield from _unprotected(one, "its build")
     for one in found["releases"]:
         yield f"release {one['digest']}, version {one['version']}, of {one['revision']}"
+        yield from _unprotected(one, "a step or build of it")
     for one in found["promotions"]:
         since = f", live from {moment(one['live_from'])}" if one["live_from"] else ""
         yield f"promotion {one['id']} to {one['environment']}: {one['state']}{since}, policy {one['policy_version']}"
@@ -74,3 +76,8 @@ def _lines(found: Document) -> Iterator[str]:
     for one in found["verified"]:
         revoked = f", revoked: {one['revoked_because']}" if one["revoked_at"] else ""
         yield f"verified in {one['environment']}, {moment(one['verified_at'])}{revoked}"
+
+
+def _unprotected(one: Document, what: str) -> Iterator[str]:
+    if one.get("unprotected"):
+        yield f"  unprotected: {what} could see or change more than it was given"

@@ -18,6 +18,7 @@ from delivery.adapters.postgresql.urls import read_urls, write_urls
 from delivery.adapters.processes import Launch, ProcessIdentity, environment, identify, spawn
 from delivery.errors import NotFoundError
 from delivery.home import Home
+from delivery.isolation import MODE
 from delivery.retention import Retention
 from delivery.shared_cache import ADDRESS, ENDPOINT
 from shipline.control.component import Component
@@ -27,8 +28,8 @@ from shipline.control.settings import ControlSettings, PrefectAddress
 
 _WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
 """Of the caller's environment: settings of another Prefect, our administrator's database, and what changes imports."""
-_SHARED = frozenset({ADDRESS, ENDPOINT})
-"""Where the shared cache is: flow runs read and write it."""
+_SHARED = frozenset({ADDRESS, ENDPOINT, MODE})
+"""Where the shared cache is, which flow runs read and write, and whether they isolate steps."""
 _API_URL = "PREFECT_API_URL"
 PYTHON = (sys.executable, "-I")
 """Isolated: nothing of the folder that somebody stands in, or of their environment, is imported."""

@@ -7,12 +7,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 from delivery.adapters.unprivileged_account import account
 from delivery.errors import DeliveryError
 from delivery.home import Home
+from shipline.control.finding import Finding
+from shipline.control.isolation_finding import isolation_finding
 
 _OLDEST_PYTHON = (3, 11)
 _OLDEST_GIT = (2, 30)
@@ -20,27 +21,10 @@ _FREE_BYTES = 2 * 1024**3
 """A home with its PostgreSQL, mirrors and a few artifacts."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing that was looked at."""
-
-    name: str
-    found: str
-    """What is there, or what is wrong."""
-    hint: str = ""
-    """What to do about it; empty when it is well."""
-    required: bool = True
-    """Whether Shipline does not work without it."""
-
-    @property
-    def ok(self) -> bool:
-        """Whether nothing has to be done."""
-        return not self.hint
-
-
 def doctor(home: Home) -> list[Finding]:
     """Every finding, the good ones too, in the order in which things are needed."""
-    return [_python(), _git(), _bash(), _account(), _writable(home), _space(home), _loopback(), *_optional()]
+    needed = [_python(), _git(), _bash(), _account(), _writable(home), _space(home), _loopback()]
+    return [*needed, isolation_finding(), *_optional()]
 
 
 def _python() -> Finding:

@@ -31,7 +31,8 @@ _RELEASE = ("digest", "revision", "version", "services", "created_at")
 def evidence_document(connections: Connections, project: str, identity: str) -> dict[str, JsonValue]:
     """Of an artifact or a release by its digest, or of one promotion by its id; NotFoundError when it is neither.
 
-    `{subject, artifacts, releases, promotions: [{id, environment, approvals, ...}], verified}`
+    `{subject, artifacts, releases, promotions: [{id, environment, approvals, ...}], verified}`; artifacts and releases
+    say whether they are `unprotected`.
     """
     releases = _releases(connections, project, identity)
     if not releases:
@@ -45,7 +46,7 @@ def evidence_document(connections: Connections, project: str, identity: str) -> 
     return {
         "subject": identity,
         "artifacts": [*_artifacts(connections, project, releases, identity)],
-        "releases": [{name: one.get(name) for name in _RELEASE} for one in releases],
+        "releases": [{**{name: one.get(name) for name in _RELEASE}, **_protection(one)} for one in releases],
         "promotions": [*_promotions(connections, project, promotions)],
         "verified": [
             {name: row.get(name) for name in ("environment", "release", "verified_at", "revoked_at", "revoked_because")}
@@ -77,7 +78,12 @@ def _artifacts(
     wanted = {digest for one in releases for digest in _digests(one)}
     digests: list[JsonValue] = [identity] if identity in wanted else [*sorted(wanted)]
     for row in connections.ledger.rows("artifacts", project=project, digest=digests):
-        yield {name: row.get(name) for name in _ARTIFACT}
+        yield {**{name: row.get(name) for name in _ARTIFACT}, **_protection(row)}
+
+
+def _protection(row: Mapping[str, JsonValue]) -> dict[str, JsonValue]:
+    """Whether a step that made it could see or change more than it was given; all could before that was recorded."""
+    return {"unprotected": row.get("unprotected") is not False}
 
 
 def _promotions(connections: Connections, project: str, promotions: list[Promotion]) -> Iterator[JsonValue]:

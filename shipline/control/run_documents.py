@@ -13,6 +13,7 @@ from delivery.promoting.turn import read_promotions
 from delivery.promotion import Kind, Phase, Promotion
 from delivery.run import Run, RunState
 from shipline.control.control import Control
+from shipline.control.exposure_notes import exposure_note
 from shipline.control.library_notes import note_of_run
 from shipline.control.queue_documents import place_of
 from shipline.control.run_logs import log_documents
@@ -62,7 +63,7 @@ def run_document(control: Control, run: Run) -> dict[str, JsonValue]:
         "finished_at": utc_text(run.verified_at) if run.verified_at else None,
         "url": control.flow_runs.url(run.flow_run) if run.flow_run else None,
         "plan": shown_plan(planned.get("plan")),
-        "note": note_of_run(run, planned.get("plan")),
+        "note": "\n".join(filter(None, (note_of_run(run, planned.get("plan")), exposure_note(steps, run.artifacts)))),
     }
 
 

@@ -9,6 +9,7 @@ from datetime import timedelta
 
 from delivery.errors import ConfigurationError, TransientError
 from delivery.head_places import HeadPlace, head_places
+from delivery.isolation import IsolationMode
 from delivery.retention import Retention
 from delivery.shared_cache import SharedCacheSettings
 from shipline.web.settings import GatewaySettings
@@ -40,10 +41,12 @@ class ControlSettings:
     """`SHIPLINE_PUBLISH_HEADS`: where the ledger's signed heads are told besides the home."""
     gateway: GatewaySettings = field(default_factory=GatewaySettings)
     """`SHIPLINE_GATEWAY_*`: whom the gateway believes who they are."""
+    step_isolation: IsolationMode = IsolationMode.AUTO
+    """`SHIPLINE_STEP_ISOLATION`: `auto`, `off` or `required`."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ControlSettings":
-        """As the environment says; ConfigurationError for what is no port."""
+        """As the environment says; ConfigurationError for what is no such value."""
         return cls(
             host=environment.get("SHIPLINE_HOST") or "127.0.0.1",
             port=_port(environment, "SHIPLINE_PORT"),
@@ -54,6 +57,7 @@ class ControlSettings:
             shared_cache=SharedCacheSettings.from_environment(environment),
             head_places=head_places(environment),
             gateway=GatewaySettings.from_environment(environment),
+            step_isolation=IsolationMode.from_environment(environment),
         )
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from delivery.config import Fixture
 from delivery.errors import ConfigurationError, TransientError
+from delivery.isolation import Isolation
 
 
 class NamedFixtures:
@@ -14,14 +15,18 @@ class NamedFixtures:
     def __init__(self, failures: int = 0) -> None:
         self._failures = failures
         self.running = 0
+        self.isolations: list[Isolation | None] = []
 
     @contextlib.contextmanager
-    def start(self, fixture: Fixture, folder: Path, output: Callable[[bytes], None]) -> Iterator[Mapping[str, str]]:
+    def start(
+        self, fixture: Fixture, folder: Path, output: Callable[[bytes], None], isolation: Isolation | None = None
+    ) -> Iterator[Mapping[str, str]]:
         if not (fixture.postgresql or fixture.run):
             raise ConfigurationError("starting a fixture: it says neither 'postgresql' nor 'run'")
         if self._failures:
             self._failures -= 1
             raise TransientError("starting the fixture: not ready within 30 s")
+        self.isolations.append(isolation)
         output(f"ready in {folder}\n".encode())
         self.running += 1
         try:

@@ -1,7 +1,7 @@
 """A Runner that plays endings from a script."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from threading import Event
 
 from delivery.runner import Ending, Exit, ProcessSpec
@@ -21,9 +21,10 @@ class Act:
 class ScriptedRunner:
     """Plays the acts of each command in turn, the last one for ever; unknown commands are not found."""
 
-    def __init__(self, acts: Mapping[tuple[str, ...], list[Act]]) -> None:
+    def __init__(self, acts: Mapping[tuple[str, ...], list[Act]], exposure: str = "") -> None:
         self._acts = {arguments: list(one) for arguments, one in acts.items()}
         self.specs: list[ProcessSpec] = []
+        self.exposure = exposure
 
     def run(self, spec: ProcessSpec, output: Callable[[bytes], None], cancelled: Event) -> Exit:
         self.specs.append(spec)
@@ -41,7 +42,8 @@ class ScriptedRunner:
         ending = _ending(act, spec, cancelled)
         code = act.code if ending is Ending.EXITED else None
         number = act.signal if ending is Ending.KILLED else None
-        return Exit(ending, code, number, min(act.seconds, spec.timeout_seconds), len(act.output), truncated)
+        ended = Exit(ending, code, number, min(act.seconds, spec.timeout_seconds), len(act.output), truncated)
+        return replace(ended, isolated=spec.isolation is not None, exposure=self.exposure)
 
 
 def _ending(act: Act, spec: ProcessSpec, cancelled: Event) -> Ending:

@@ -14,7 +14,8 @@ def test_this_machine_has_what_is_required(tmp_path: Path) -> None:
 
 def test_what_is_missing_is_named_with_how_to_get_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    missing = {one.name: (one.hint, one.required) for one in doctor(Home(tmp_path)) if not one.ok}
+    found = [one for one in doctor(Home(tmp_path)) if one.name != "isolation"]  # that depends on who runs this test
+    missing = {one.name: (one.hint, one.required) for one in found if not one.ok}
     assert missing == {
         "git": ("apt-get install git", True),
         "chromium": ("apt-get install chromium", False),
