@@ -1,10 +1,11 @@
 """All ports that acting code needs, connected: handed around as one frozen value."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from delivery.caching.tiers import SharedTier
 from delivery.home import Home
+from delivery.pace import Pace
 from delivery.ports import (
     ArtifactStore,
     Calendars,
@@ -56,5 +57,6 @@ class Connections:
     calendars: Calendars
     shared: SharedTier | None = None
     """Results that other installations read too, if there is such a tier; `store` and `step_cache` read it already."""
+    pace: Pace = field(default_factory=Pace)
     close: Callable[[], None] = lambda: None
     """Give what is connected back; it connects anew when it is asked again."""

@@ -27,7 +27,6 @@ from deployments.prefect_work import HEARTBEAT_SECONDS, DueFlowRun, PrefectWork
 from deployments.warm_processes import FLOW_RUN_NAME, LONGEST_ORDER, WarmProcesses
 
 _logger = logging.getLogger("shipline.host")
-_LOOK_SECONDS = 5.0
 _AGAIN_SECONDS = 3.0
 """Before the same Scheduled state is started anew: its last process ended, or hands back, without a beginning."""
 _RUNS_AT_ONCE = max(4, 2 * (os.cpu_count() or 1))
@@ -51,11 +50,16 @@ class Host:
     """Used from one event loop, but for `take_up`."""
 
     def __init__(
-        self, prefect: PrefectWork, operations: Operations, changed: Callable[[], None] = lambda: None
+        self,
+        prefect: PrefectWork,
+        operations: Operations,
+        look_seconds: float,
+        changed: Callable[[], None] = lambda: None,
     ) -> None:
-        """`changed` is called when a flow run has ended."""
+        """It looks so often for what nothing told it of; `changed` is called when a flow run has ended."""
         self._prefect = prefect
         self._operations = operations
+        self._look_seconds = look_seconds
         self._changed = changed
         self._warm: WarmProcesses | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -87,12 +91,12 @@ class Host:
             tasks.create_task(self._beat())
             adopted_at = -math.inf
             while True:
-                if time.monotonic() - adopted_at >= _LOOK_SECONDS:
+                if time.monotonic() - adopted_at >= self._look_seconds:
                     await self._adopt()
                     adopted_at = time.monotonic()
                 await self._look()
                 with suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), _LOOK_SECONDS)
+                    await asyncio.wait_for(self._woken.wait(), self._look_seconds)
                 self._woken.clear()
 
     async def stop(self) -> None:

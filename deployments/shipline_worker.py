@@ -51,7 +51,9 @@ class ShiplineWorker(BaseWorker[ShiplineConfiguration, ShiplineVariables, Shipli
         api = get_current_settings().api
         auth = api.auth_string.get_secret_value() if api.auth_string else ""
         self._rest = PrefectRest(str(api.url), auth)
-        self._host = Host(PrefectWork(self._rest, self._work_pool_name), connected_here().operations)
+        ports = connected_here()
+        work = PrefectWork(self._rest, self._work_pool_name)
+        self._host = Host(work, ports.operations, ports.pace.janitor_seconds)
         self._tasks = [asyncio.create_task(self._host.serve()), asyncio.create_task(self._keep_warm())]
 
     async def teardown(self, *exc_info: Any) -> None:  # noqa: ANN401  # as Prefect has it

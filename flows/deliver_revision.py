@@ -17,7 +17,7 @@ from delivery.leases import kept
 from delivery.run import Run, RunState
 from delivery.running.releasing import ended_by, finish, give_up, make_release, record, request_first
 from delivery.running.steps import verdict
-from delivery.running.work import LEASE, RunWork, take_run
+from delivery.running.work import RunWork, take_run
 from flows.acting import act
 from flows.build_release import build_release
 from flows.states import state_of_run
@@ -38,7 +38,7 @@ async def deliver_revision(run: str) -> State[None]:
         return Completed(name="Left", message="it is done, or another process works on it")
     open_work(work)
     try:
-        with kept(connections.operations, work.lease, LEASE, work.look_for_abort, lost=work.cancelled):
+        with kept(connections.operations, work.lease, connections.pace.lease, work.look_for_abort, work.cancelled):
             ended = await deliver(work)
     except StaleFenceError as error:
         return Completed(name="Stale", message=f"left to a newer pass: {error.message}")

@@ -22,7 +22,7 @@ from delivery.leases import kept
 from delivery.promoting import approving, closing, passing, stopping
 from delivery.promoting.deciding import Answer, decide_by_form
 from delivery.promoting.judging import Judgement, judge
-from delivery.promoting.turn import LEASE, Turn, log_of, read_promotion, take_turn
+from delivery.promoting.turn import Turn, log_of, read_promotion, take_turn
 from delivery.promotion import Phase, Promotion
 from flows.acting import act
 from flows.approval_form import ApprovalForm
@@ -50,7 +50,7 @@ async def promote_release(promotion: str) -> State[None]:
 
 async def one_pass(turn: Turn) -> State[None]:
     """Work on it while its lane's lease is kept; what cannot be found out ends it Errored."""
-    with kept(turn.connections.operations, turn.lease, LEASE):
+    with kept(turn.connections.operations, turn.lease, turn.connections.pace.lease):
         try:
             turn = await work(turn)
         except StaleFenceError as error:

@@ -20,6 +20,7 @@ from delivery.adapters.ssh_keygen import SshKeygen
 from delivery.connections import Connections
 from delivery.home import Home
 from delivery.isolation import IsolationMode
+from delivery.pace import Pace
 from delivery.shared_cache import SharedCacheSettings
 
 
@@ -31,7 +32,10 @@ class SystemClock:
 
 
 def connect(
-    home: Home, shared_cache: SharedCacheSettings | None = None, isolation: IsolationMode = IsolationMode.AUTO
+    home: Home,
+    shared_cache: SharedCacheSettings | None = None,
+    isolation: IsolationMode = IsolationMode.AUTO,
+    pace: Pace | None = None,
 ) -> Connections:
     """Every port of a home. Nothing is started; PostgreSQL is reached, where it is then, when it is first asked."""
     database = make_engine(partial(application_url, home))
@@ -56,6 +60,7 @@ def connect(
         signatures=SshKeygen(),
         calendars=CalendarFiles(),
         shared=tiers.shared,
+        pace=pace or Pace(),
         close=database.dispose,
     )
 
@@ -63,4 +68,6 @@ def connect(
 @cache
 def connected_here() -> Connections:
     """The ports of the home that this process works in, made once."""
-    return connect(Home.here(), SharedCacheSettings.from_environment(), IsolationMode.from_environment())
+    return connect(
+        Home.here(), SharedCacheSettings.from_environment(), IsolationMode.from_environment(), Pace.from_environment()
+    )

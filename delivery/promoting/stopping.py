@@ -8,7 +8,7 @@ from delivery.errors import StaleFenceError
 from delivery.gates.verdict import Verdict
 from delivery.ledger import Draft
 from delivery.ports import Guard
-from delivery.promoting.turn import LEASE, read_promotion, read_promotions, utc_now
+from delivery.promoting.turn import read_promotion, read_promotions, utc_now
 from delivery.promotion import Phase, Promotion
 
 NOT_STARTED = (Phase.REQUESTED, Phase.QUEUED, Phase.WAITING)
@@ -40,7 +40,7 @@ def retry(connections: Connections, promotion: Promotion, actor: Actor) -> Verdi
     """Continue an Errored promotion under its id, from where it stood; not over what was rolled out there since."""
     if promotion.phase is not Phase.ERRORED:
         return Verdict("retry", (f"promotion {promotion.id} is {promotion.phase}; only an Errored one can be retried",))
-    lease = connections.operations.acquire(promotion.lane, f"retry {promotion.id}", LEASE)
+    lease = connections.operations.acquire(promotion.lane, f"retry {promotion.id}", connections.pace.lease)
     if lease is None:
         return Verdict("retry", (f"another promotion is being worked on in {promotion.environment}; wait for it",))
     try:

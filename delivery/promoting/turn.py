@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +15,6 @@ from delivery.ledger import Draft, utc_text
 from delivery.ports import Guard, Lease
 from delivery.promotion import FINAL, Phase, Promotion, has_turn, may_follow
 from delivery.rollout import Handle
-
-LEASE = timedelta(seconds=15)
-"""Long enough for a stalled machine, short enough that `status` tells the truth within a minute."""
 
 _PROMOTION: TypeAdapter[Promotion] = TypeAdapter(Promotion)
 
@@ -109,7 +105,7 @@ def take_turn(connections: Connections, promotion: str) -> Turn | None:
     if found.phase.final:
         return None
     holder = f"{promotion}/{uuid.uuid4().hex}"
-    lease = connections.operations.acquire(found.lane, holder, LEASE)
+    lease = connections.operations.acquire(found.lane, holder, connections.pace.lease)
     if lease is None:
         return None
     turn = Turn(connections, found, lease).again()

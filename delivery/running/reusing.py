@@ -8,7 +8,7 @@ from delivery.plan import Action, Plan
 from delivery.run import BuiltService, Run, RunState
 from delivery.running.releasing import finish, make_release, record, request_first
 from delivery.running.steps import tell_all, verdict, without_running
-from delivery.running.work import LEASE, RunWork, take_run
+from delivery.running.work import RunWork, take_run
 from delivery.step_execution import reuse_step
 
 _logger = logging.getLogger("shipline.control")
@@ -29,7 +29,7 @@ def answer(connections: Connections, run: Run) -> bool:
         work = take_run(connections, run.id, None)
         if work is None:
             return False
-        with kept(connections.operations, work.lease, LEASE, lost=work.cancelled):
+        with kept(connections.operations, work.lease, connections.pace.lease, lost=work.cancelled):
             return _reused(work) and _ended(work)
     except Exception:  # a flow run meets it again, and can say so at length
         _logger.exception("answering run %s from what is kept", run.id)

@@ -3,7 +3,6 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from pathlib import Path
 from threading import Event
 
@@ -17,7 +16,6 @@ from delivery.run import ENDED, BuiltService, Run, RunState, lease_name
 from delivery.running.checkouts import Checkouts
 from delivery.step import StepResult, StepState
 
-LEASE = timedelta(seconds=15)
 _MOST_STEPS = 100_000
 
 
@@ -47,7 +45,7 @@ class RunWork:
 
     def require_lease(self) -> None:
         """StaleFenceError when another process has the run by now."""
-        if not self.connections.operations.renew(self.lease, LEASE):
+        if not self.connections.operations.renew(self.lease, self.connections.pace.lease):
             raise StaleFenceError(f"working on run {self.run.id}: its lease is lost")
 
     def look_for_abort(self) -> None:
@@ -62,7 +60,8 @@ def take_run(connections: Connections, run: str, flow_run: str | None) -> RunWor
     found = read_run(connections, run)
     if found.verified_at is not None:
         return None
-    lease = connections.operations.acquire(lease_name(run), f"{run}/{uuid.uuid4().hex}", LEASE)
+    holder = f"{run}/{uuid.uuid4().hex}"
+    lease = connections.operations.acquire(lease_name(run), holder, connections.pace.lease)
     if lease is None:
         return None
     found = read_run(connections, run)

@@ -13,6 +13,7 @@ from importlib.metadata import version
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from delivery import pace
 from delivery.adapters.embedded_postgresql import EmbeddedPostgresql
 from delivery.adapters.postgresql.urls import read_urls, write_urls
 from delivery.adapters.processes import Launch, ProcessIdentity, environment, identify, spawn
@@ -28,8 +29,8 @@ from shipline.control.settings import ControlSettings, PrefectAddress
 
 _WITHHELD = ("PREFECT_", "SHIPLINE_", "PYTHON")
 """Of the caller's environment: settings of another Prefect, our administrator's database, and what changes imports."""
-_SHARED = frozenset({ADDRESS, ENDPOINT, MODE})
-"""Where the shared cache is, which flow runs read and write, and whether they isolate steps."""
+_SHARED = frozenset({ADDRESS, ENDPOINT, MODE, *pace.SETTINGS})
+"""Where the shared cache is, whether steps are isolated, and the pace: flow runs want to know them."""
 _API_URL = "PREFECT_API_URL"
 PYTHON = (sys.executable, "-I")
 """Isolated: nothing of the folder that somebody stands in, or of their environment, is imported."""

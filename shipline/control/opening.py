@@ -28,9 +28,6 @@ from shipline.web.opening import GatewayPlace, gateway
 
 _logger = logging.getLogger("shipline.control")
 _MIGRATION_PAUSE_SECONDS = 1.0
-_DISPATCH_SECONDS = 1.5
-_THOROUGH_SECONDS = 5.0
-"""Between two looks at what waits for time or people."""
 _RETENTION_SECONDS = 3600.0
 
 
@@ -57,7 +54,7 @@ async def open_doors(plane: ControlPlane, doors: OpenDoors, settings: ControlSet
     await _tried("starting deployed services", partial(_start_environments, plane.home))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_dispatch(control, settings.head_places, changed))
-        tasks.create_task(plane.hosting.serve(control.ports.operations))
+        tasks.create_task(plane.hosting.serve(control.ports))
         tasks.create_task(_retain(plane.home))
 
 
@@ -71,7 +68,8 @@ def _imported_api() -> Callable[[Control, Entrance, Callable[[], dict[str, Any]]
 def _control(plane: ControlPlane, settings: ControlSettings) -> Control:
     from delivery.adapters.embedded import connect
 
-    return Control(connect(plane.home, settings.shared_cache), plane.flow_runs)
+    ports = connect(plane.home, settings.shared_cache, settings.step_isolation, settings.pace)
+    return Control(ports, plane.flow_runs)
 
 
 async def _dispatch(control: Control, places: tuple[HeadPlace, ...], changed: asyncio.Event) -> None:
@@ -81,14 +79,14 @@ async def _dispatch(control: Control, places: tuple[HeadPlace, ...], changed: as
 
     publisher, looked_thoroughly = HeadPublisher(places), -math.inf
     while True:
-        thorough = time.monotonic() - looked_thoroughly > _THOROUGH_SECONDS
+        thorough = time.monotonic() - looked_thoroughly > control.ports.pace.janitor_seconds
         if thorough:
             looked_thoroughly = time.monotonic()
             await _tried("keeping deployed services", partial(_keep_environments, control.ports.home))
         if await _tried("dispatching", partial(tick, control, thorough=thorough)) and thorough:
             await _tried("publishing the ledger's heads", partial(publisher.publish, control.ports))
         with suppress(TimeoutError):
-            await asyncio.wait_for(changed.wait(), _DISPATCH_SECONDS)
+            await asyncio.wait_for(changed.wait(), control.ports.pace.look_seconds)
         changed.clear()
 
 

@@ -10,6 +10,7 @@ from datetime import timedelta
 from delivery.errors import ConfigurationError, TransientError
 from delivery.head_places import HeadPlace, head_places
 from delivery.isolation import IsolationMode
+from delivery.pace import Pace
 from delivery.retention import Retention
 from delivery.shared_cache import SharedCacheSettings
 from shipline.web.settings import GatewaySettings
@@ -43,6 +44,8 @@ class ControlSettings:
     """`SHIPLINE_GATEWAY_*`: whom the gateway believes who they are."""
     step_isolation: IsolationMode = IsolationMode.AUTO
     """`SHIPLINE_STEP_ISOLATION`: `auto`, `off` or `required`."""
+    pace: Pace = field(default_factory=Pace)
+    """`SHIPLINE_LEASE_SECONDS`, `SHIPLINE_LOOK_SECONDS` and `SHIPLINE_JANITOR_SECONDS`."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "ControlSettings":
@@ -58,6 +61,7 @@ class ControlSettings:
             head_places=head_places(environment),
             gateway=GatewaySettings.from_environment(environment),
             step_isolation=IsolationMode.from_environment(environment),
+            pace=Pace.from_environment(environment),
         )
 
 

@@ -20,6 +20,7 @@ from delivery.errors import DeliveryError, StaleFenceError
 from delivery.gates.verdict import Verdict
 from delivery.home import Home
 from delivery.ledger import Draft, Entry, breaks
+from delivery.pace import LEASE
 from delivery.people.registering import Changes, add_person
 from delivery.projection import Fact
 from delivery.promoting import approving, closing, passing
@@ -29,7 +30,7 @@ from delivery.promoting.candidates import configuration_at
 from delivery.promoting.deciding import decide
 from delivery.promoting.judging import Judgement, judge
 from delivery.promoting.requesting import Wanted, request_promotion
-from delivery.promoting.turn import LEASE, Turn, read_promotion, read_promotions, take_turn
+from delivery.promoting.turn import Turn, read_promotion, read_promotions, take_turn
 from delivery.promotion import Phase, Promotion, next_in_lane
 from delivery.release import Release, ReleasedService
 from delivery.rollout import Observed, Target

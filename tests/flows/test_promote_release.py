@@ -21,9 +21,10 @@ from prefect.settings import (
     temporary_settings,
 )
 
+from delivery.pace import LEASE
 from delivery.people.enrolling import begin_code, finish_code
 from delivery.promoting.stopping import abort, retry
-from delivery.promoting.turn import LEASE, take_turn
+from delivery.promoting.turn import take_turn
 from delivery.promotion import Phase, Promotion
 from deployments.prefect_placement import PrefectPlacement
 from deployments.prefect_rest import PrefectRest

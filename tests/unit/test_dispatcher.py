@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from delivery.errors import TransientError
+from delivery.pace import LEASE
 from delivery.promoting.stopping import abort, retry
-from delivery.promoting.turn import LEASE
 from delivery.promotion import Phase, Promotion
 from delivery.run import Run, RunState, lease_name
 from shipline.control.control import Control

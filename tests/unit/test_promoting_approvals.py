@@ -8,6 +8,7 @@ import pytest
 from delivery.actor import SHIPLINE, Actor
 from delivery.errors import StaleFenceError
 from delivery.gates.verdict import short
+from delivery.pace import LEASE
 from delivery.promoting import approving, closing, passing
 from delivery.promoting.approval_facts import approvals_for
 from delivery.promoting.approving import Decision
@@ -15,7 +16,7 @@ from delivery.promoting.deciding import decide
 from delivery.promoting.judging import Judgement, judge
 from delivery.promoting.requesting import request_promotion, rollback_to
 from delivery.promoting.stopping import abort, give_up, retry
-from delivery.promoting.turn import LEASE, take_turn
+from delivery.promoting.turn import take_turn
 from delivery.promotion import Kind, Phase, Promotion
 from tests.fakes.crashing import SimulatedCrashError
 from tests.fakes.shop import ADA, BOB, CONFIGURATION, Shop, Version, run_pass

@@ -8,10 +8,11 @@ import pytest
 
 from delivery.actor import SHIPLINE
 from delivery.errors import ConfigurationError, StaleFenceError
+from delivery.pace import LEASE
 from delivery.promoting import passing, rolling_out, verifying
 from delivery.promoting.accepting import policies_in_force
 from delivery.promoting.judging import Judgement
-from delivery.promoting.turn import LEASE, take_turn
+from delivery.promoting.turn import take_turn
 from delivery.promotion import Kind, Phase
 from delivery.rollout import Target
 from shipline.control.environment_documents import environment_document

@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from delivery.errors import StaleFenceError
+from delivery.pace import LEASE
 from delivery.promoting import passing
 from delivery.promoting.judging import Judgement, judge
 from delivery.promoting.stopping import abort, give_up, retry
-from delivery.promoting.turn import LEASE, Turn, take_turn
+from delivery.promoting.turn import Turn, take_turn
 from delivery.promotion import UNDER_WAY, Kind, Phase, Promotion, holder_of_lane, may_follow
 from tests.fakes.crashing import Fuse, SimulatedCrashError
 from tests.fakes.shop import ADA, Shop, run_pass, silent

@@ -19,6 +19,7 @@ from delivery.errors import (
     TransientError,
 )
 from delivery.home import Home
+from delivery.pace import LEASE
 from delivery.plan import Action, Plan, PlannedStep
 from delivery.planning import PlanRequest, Surroundings, make_plan
 from delivery.promoting.accepting import propose
@@ -29,7 +30,7 @@ from delivery.running.building import build_service
 from delivery.running.releasing import ended_by, finish, make_release, record, request_first
 from delivery.running.reusing import answer, asks_for_nothing_new
 from delivery.running.steps import perform, tell, verdict, without_running
-from delivery.running.work import LEASE, RunWork, read_run, save_run, take_run
+from delivery.running.work import RunWork, read_run, save_run, take_run
 from delivery.source import Revision
 from delivery.step import StepResult, StepState
 from delivery.step_choice import Wishes
