@@ -33,6 +33,15 @@ class Patrol:
 @contextmanager
 def patrolling(addresses: Sequence[str]) -> Iterator[Patrol]:
     """Go round until the block ends; every request of a user has to be answered well."""
+    with going_round(addresses) as patrol:
+        yield patrol
+    assert patrol.failures == []
+    assert patrol.answers > len(addresses), "it went round more than once"
+
+
+@contextmanager
+def going_round(addresses: Sequence[str]) -> Iterator[Patrol]:
+    """Go round until the block ends."""
     patrol, ended = Patrol(addresses), threading.Event()
 
     def go() -> None:
@@ -48,5 +57,3 @@ def patrolling(addresses: Sequence[str]) -> Iterator[Patrol]:
     finally:
         ended.set()
         thread.join()
-    assert patrol.failures == []
-    assert patrol.answers > len(addresses), "it went round more than once"

@@ -2,7 +2,8 @@
 
 `BEHAVIOUR`: `crash` (ends at once), `crash-soon`, `unhealthy` (its health check says 503) or `unfit` (/held fails).
 Asked for /crash, it ends. With `GATES`, a path, it adds its version to GATES.starts when it starts, is well only
-once GATES.well.open is there, and answers /held (asked for in GATES.held) only once GATES.held.open is.
+once GATES.well.open is there, and answers /held (asked for in GATES.held) only once GATES.held.open is. With `STARTS`,
+a path, it adds a line to that file when it starts: which process of which environment it is, and its version.
 """
 
 import json
@@ -15,6 +16,7 @@ from pathlib import Path
 
 BEHAVIOUR = os.environ.get("BEHAVIOUR", "")
 GATES = os.environ.get("GATES", "")
+STARTS = os.environ.get("STARTS", "")
 VERSION = (Path(__file__).parent / "version").read_text()
 
 
@@ -71,6 +73,9 @@ class Server(ThreadingHTTPServer):
 
 if GATES:
     mark("starts")
+if STARTS:
+    with Path(STARTS).open("a") as starts:
+        starts.write(json.dumps({"process": os.environ["SHIPLINE_PROCESS"], "version": VERSION.strip()}) + "\n")
 if BEHAVIOUR == "crash":
     sys.exit(f"cannot start with {os.environ.get('PASSWORD', 'nothing')}")
 if BEHAVIOUR == "crash-soon":
