@@ -12,6 +12,7 @@ LEASE_SECONDS = "SHIPLINE_LEASE_SECONDS"
 LOOK_SECONDS = "SHIPLINE_LOOK_SECONDS"
 JANITOR_SECONDS = "SHIPLINE_JANITOR_SECONDS"
 SETTINGS = (LEASE_SECONDS, LOOK_SECONDS, JANITOR_SECONDS)
+JANITOR_USUALLY = 5.0
 LEASE = timedelta(seconds=15)
 """Long enough for a stalled machine, short enough that `status` tells the truth within a minute."""
 
@@ -24,7 +25,7 @@ class Pace:
     """`SHIPLINE_LEASE_SECONDS`, 2 to 300: for so long a process that died keeps its lane or run from others."""
     look_seconds: float = 1.5
     """`SHIPLINE_LOOK_SECONDS`, 0.1 to 60: between two looks of the dispatcher when nothing tells it of a change."""
-    janitor_seconds: float = 5.0
+    janitor_seconds: float = JANITOR_USUALLY
     """`SHIPLINE_JANITOR_SECONDS`, 0.5 to 60: between two looks at what waits and at what a crash may have left."""
 
     @classmethod

@@ -20,9 +20,11 @@ from itertools import islice
 
 from delivery.adapters.processes import ProcessIdentity, alive, identify
 from delivery.errors import DeliveryError
+from delivery.pace import JANITOR_USUALLY
 from delivery.ports import Claim, Operations
 from deployments.flow_processes import until_ended
 from deployments.flow_run_events import FlowRunEvent, flow_run_events
+from deployments.lost_flow_runs import LostFlowRuns
 from deployments.prefect_work import HEARTBEAT_SECONDS, DueFlowRun, PrefectWork
 from deployments.warm_processes import FLOW_RUN_NAME, LONGEST_ORDER, WarmProcesses
 
@@ -34,7 +36,6 @@ _RUNS_AT_ONCE = max(4, 2 * (os.cpu_count() or 1))
 _IN_FLIGHT_SECONDS = 1.0
 _HANDED_OVER_SECONDS = 0.03
 _MOST_REMEMBERED = 2000
-_UNFINISHED = frozenset({"PENDING", "RUNNING", "CANCELLING"})
 
 
 @dataclass(slots=True)
@@ -53,13 +54,14 @@ class Host:
         self,
         prefect: PrefectWork,
         operations: Operations,
-        look_seconds: float,
         changed: Callable[[], None] = lambda: None,
+        look_seconds: float = JANITOR_USUALLY,
     ) -> None:
-        """It looks so often for what nothing told it of; `changed` is called when a flow run has ended."""
+        """`changed` is called when a flow run has ended; so often it looks for what nothing told it of."""
         self._prefect = prefect
         self._operations = operations
         self._look_seconds = look_seconds
+        self._lost = LostFlowRuns(prefect, operations)
         self._changed = changed
         self._warm: WarmProcesses | None = None
         self._warming: asyncio.Task[None] | None = None
@@ -145,6 +147,8 @@ class Host:
                     self._take(_Taken(due, ProcessIdentity.read(claim.process)))
             for flow_run in await asyncio.to_thread(self._prefect.cancelled, [*self._taken]):
                 await self._cancel(flow_run)
+        with _logged("looking for flow runs that nobody works on"):
+            await asyncio.to_thread(self._lost.mend, frozenset(self._taken))
 
     async def _cancel(self, flow_run: str) -> None:
         """End the process of a flow run that somebody cancels, with its steps."""
@@ -218,20 +222,15 @@ class Host:
         Twice: what the process had asked of Prefect's server last may be granted after its death.
         """
         for claim in await asyncio.to_thread(self._left, taken.due.flow_run):
-            await asyncio.to_thread(self._tell_lost, taken)
+            await asyncio.to_thread(self._lost.tell, taken.due.flow_run, cancelled=taken.cancelled)
             await asyncio.sleep(_IN_FLIGHT_SECONDS)
-            await asyncio.to_thread(self._tell_lost, taken)
+            await asyncio.to_thread(self._lost.tell, taken.due.flow_run, cancelled=taken.cancelled)
             await asyncio.to_thread(self._operations.drop_claim, claim)
 
     def _left(self, flow_run: str) -> list[Claim]:
         """Claims to it whose process is no more."""
         claims = [claim for claim in self._operations.claims() if claim.flow_run == flow_run]
         return [claim for claim in claims if not alive(ProcessIdentity.read(claim.process))]
-
-    def _tell_lost(self, taken: _Taken) -> None:
-        if self._prefect.state(taken.due.flow_run) in _UNFINISHED:
-            told = ("CANCELLED", "stopped, with its steps") if taken.cancelled else ("CRASHED", "its process was lost")
-            self._prefect.tell(taken.due.flow_run, *told)
 
     def _keep(self, work: Coroutine[None, None, None]) -> None:
         """Run beside the rest, and be waited for at the end."""

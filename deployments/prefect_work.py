@@ -17,6 +17,8 @@ _MOST_DUE = 200
 """Rows of one look: the oldest ones, so that the next look finds what is left."""
 _SOON = timedelta(seconds=0.3)
 HEARTBEAT_SECONDS = 30
+UNFINISHED = ("PENDING", "RUNNING", "CANCELLING")
+ENDED = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
 _ENTRYPOINT_SECONDS = 10.0
 """For which it is remembered."""
 
@@ -33,6 +35,18 @@ class DueFlowRun:
     """All that Prefect says of it; None when that is not at hand: whoever executes it asks."""
     entrypoint: str | None = field(default=None, compare=False)
     """Of its flow, by the Prefect deployment."""
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunState:
+    """A flow run, and the id of the state that it is in."""
+
+    flow_run: str
+    state: str
+
+
+def _read_state(row: Mapping[str, Any]) -> FlowRunState:
+    return FlowRunState(str(row["id"]), str(row["state_id"]))
 
 
 def read_due(row: Mapping[str, Any]) -> DueFlowRun:
@@ -81,6 +95,49 @@ class PrefectWork:
             "limit": _MOST_DUE,
         }
         return [str(row["id"]) for row in self.rest.ask("POST", "/flow_runs/filter", wanted)] if flow_runs else []
+
+    def at_work(self) -> list[FlowRunState]:
+        """Flow runs of the pools that, as Prefect has it, somebody works on or is to stop."""
+        wanted: dict[str, JsonValue] = {
+            "flow_runs": {"state": {"type": {"any_": [*UNFINISHED]}}},
+            "work_pools": self._pools,
+        }
+        return [_read_state(row) for row in self.rest.pages("/flow_runs/filter", {**wanted, "sort": "ID_DESC"})]
+
+    def at_work_below(self, flow_run: str) -> list[FlowRunState]:
+        """The same of its subflows."""
+        of_it: dict[str, JsonValue] = {
+            "parent_flow_run_id": {"any_": [flow_run]},
+            "state": {"type": {"any_": [*UNFINISHED]}},
+        }
+        return [
+            _read_state(row) for row in self.rest.pages("/flow_runs/filter", {"flow_runs": of_it, "sort": "ID_DESC"})
+        ]
+
+    def left_at_work(self) -> list[FlowRunState]:
+        """Subflows that somebody should work on though the flow run of the pools that they belong to has ended."""
+        below: dict[str, JsonValue] = {
+            "parent_task_run_id": {"is_null_": False},
+            "state": {"type": {"any_": [*UNFINISHED]}},
+        }
+        rows = list(self.rest.pages("/flow_runs/filter", {"flow_runs": below, "sort": "ID_DESC"}))
+        parents = self._parents([str(row["parent_task_run_id"]) for row in rows]) if rows else {}
+        ended = self._ended(sorted(set(parents.values())))
+        return [_read_state(row) for row in rows if parents.get(str(row["parent_task_run_id"])) in ended]
+
+    def _parents(self, task_runs: Collection[str]) -> dict[str, str]:
+        """By task run: the flow run that it belongs to."""
+        wanted: dict[str, JsonValue] = {"task_runs": {"id": {"any_": [*task_runs]}}}
+        return {str(row["id"]): str(row["flow_run_id"]) for row in self.rest.pages("/task_runs/filter", wanted)}
+
+    def _ended(self, flow_runs: Collection[str]) -> set[str]:
+        """Which of them are of the pools and have ended."""
+        wanted: dict[str, JsonValue] = {
+            "flow_runs": {"id": {"any_": [*flow_runs]}, "state": {"type": {"any_": [*ENDED]}}},
+            "work_pools": self._pools,
+            "sort": "ID_DESC",
+        }
+        return {str(row["id"]) for row in self.rest.pages("/flow_runs/filter", wanted)} if flow_runs else set()
 
     def state(self, flow_run: str) -> str | None:
         """Prefect's state type; None when it knows no such flow run."""

@@ -53,7 +53,7 @@ class ShiplineWorker(BaseWorker[ShiplineConfiguration, ShiplineVariables, Shipli
         self._rest = PrefectRest(str(api.url), auth)
         ports = connected_here()
         work = PrefectWork(self._rest, self._work_pool_name)
-        self._host = Host(work, ports.operations, ports.pace.janitor_seconds)
+        self._host = Host(work, ports.operations, look_seconds=ports.pace.janitor_seconds)
         self._tasks = [asyncio.create_task(self._host.serve()), asyncio.create_task(self._keep_warm())]
 
     async def teardown(self, *exc_info: Any) -> None:  # noqa: ANN401  # as Prefect has it

@@ -5,9 +5,10 @@ from collections.abc import Callable
 from socket import socket
 
 from delivery.adapters.processes import Launch, ProcessIdentity, identity_of
-from delivery.connections import Connections
 from delivery.errors import TransientError
 from delivery.home import Home
+from delivery.pace import JANITOR_USUALLY
+from delivery.ports import Operations
 from deployments.flow_processes import end_flow_processes, flow_processes
 from deployments.hosting import Host
 from deployments.prefect_work import DueFlowRun, PrefectWork
@@ -56,9 +57,9 @@ class Hosting:
         if self._host:
             self._host.take_up(due)
 
-    async def serve(self, ports: Connections) -> None:
+    async def serve(self, operations: Operations, look_seconds: float = JANITOR_USUALLY) -> None:
         """Host flow runs until cancelled."""
-        self._host = Host(self._prefect, ports.operations, ports.pace.janitor_seconds, self._changed)
+        self._host = Host(self._prefect, operations, self._changed, look_seconds)
         if self._warm:
             self._host.use(self._warm)
         await self._host.serve()

@@ -54,7 +54,7 @@ async def open_doors(plane: ControlPlane, doors: OpenDoors, settings: ControlSet
     await _tried("starting deployed services", partial(_start_environments, plane.home))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(_dispatch(control, settings.head_places, changed))
-        tasks.create_task(plane.hosting.serve(control.ports))
+        tasks.create_task(plane.hosting.serve(control.ports.operations, control.ports.pace.janitor_seconds))
         tasks.create_task(_retain(plane.home))
 
 

@@ -20,7 +20,6 @@ LOOK_SECONDS = 0.01
 PERSON_SECONDS = 0.25
 PATIENCE_SECONDS = 120.0
 """Until everything that was asked for has ended: what takes longer is lost."""
-NEEDS_INCIDENT = frozenset({"incident opened", "failed"})
 SERVES = frozenset({"router"})
 """Victims without which users get no answer for a moment."""
 
@@ -60,7 +59,7 @@ class Round:
         moment, addresses = self.deal.moment, self.ground.addresses()
         self.sight.begin()
         with going_round(addresses) as patrol:
-            self.people.ask_for_everything(unfit=moment.name in NEEDS_INCIDENT)
+            self.people.ask_for_everything(unfit=moment.project == "undone")
             subject = self._wait_for(moment)
             self.killed = kill(self.deal.victim, self.ground, self.sight, subject, self._dice)
             self._until_over(time.monotonic())
@@ -79,7 +78,7 @@ class Round:
         return ""
 
     def _until_over(self, killed_at: float) -> None:
-        while not self._over():
+        while not (held(self.ground.home) and self._over()):
             if not held(self.ground.home):
                 self.ground.up()
             self._go_on()

@@ -50,6 +50,10 @@ async def wait(run: str) -> None:
     await asyncio.to_thread(time.sleep, 600)
 
 @flow
+async def nest(run: str) -> None:
+    await wait(run)
+
+@flow
 async def linger(run: str) -> None:
     atexit.register(time.sleep, 1.0)
     answer = await suspend_flow_run(wait_for_input=Answer, key="gate", timeout=600)
@@ -60,8 +64,8 @@ async def ask(run: str) -> None:
     answer = await suspend_flow_run(wait_for_input=Answer, key="gate", timeout=600)
     Path(run).write_text(answer.decision)
 """
-PROBE, COUNT, WAIT, ASK, LINGER = (
-    PlacedFlow(name, f"probe_flows.{name}", ("run",)) for name in ("probe", "count", "wait", "ask", "linger")
+PROBE, COUNT, WAIT, ASK, LINGER, NEST = (
+    PlacedFlow(name, f"probe_flows.{name}", ("run",)) for name in ("probe", "count", "wait", "ask", "linger", "nest")
 )
 ABSENT = PlacedFlow("absent", "no_such_module.absent", ("run",))
 _PATIENCE_SECONDS = 120.0
@@ -77,7 +81,8 @@ def modules(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def placement(prefect_server: RunningPrefect) -> Iterator[PrefectPlacement]:
     found = PrefectPlacement(
-        PrefectRest(f"{prefect_server.url}/api", prefect_server.auth), flows=(PROBE, COUNT, WAIT, ASK, LINGER, ABSENT)
+        PrefectRest(f"{prefect_server.url}/api", prefect_server.auth),
+        flows=(PROBE, COUNT, WAIT, ASK, LINGER, NEST, ABSENT),
     )
     yield found
     found.close()
@@ -233,6 +238,47 @@ def test_a_flow_run_that_is_killed_is_reported_at_once(placement: PrefectPlaceme
     flow_run = placement.start("wait", "killed", {"run": str(mark)}, key=str(mark))
     psutil.Process(begun(mark)[1]).kill()
     assert wait_until(lambda: placement.state(flow_run) == "CRASHED", 10)
+
+
+@pytest.mark.usefixtures("worker")
+def test_with_a_flow_run_that_is_killed_its_subflows_are_reported(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, tmp_path: Path
+) -> None:
+    placement.ensure_deployments("nested", [])
+    mark = tmp_path / "mark"
+    flow_run = placement.start("nest", "nested", {"run": str(mark)}, key=str(mark))
+    (below,) = subflows(prefect_server, flow_run) if begun(mark) else ()
+    psutil.Process(begun(mark)[1]).kill()
+    assert became(placement, flow_run, "CRASHED")
+    assert became(placement, below, "CRASHED")
+
+
+def subflows(prefect: RunningPrefect, flow_run: str) -> list[str]:
+    wanted = {"flow_runs": {"parent_flow_run_id": {"any_": [flow_run]}}}
+    return [str(one["id"]) for one in prefect.ask("POST", "/flow_runs/filter", wanted).json()]
+
+
+@pytest.mark.parametrize(
+    ("stuck", "ends"), [("RUNNING", "CRASHED"), ("PENDING", "CRASHED"), ("CANCELLING", "CANCELLED")]
+)
+@pytest.mark.usefixtures("worker")
+def test_what_prefect_shows_at_work_and_nobody_works_on_is_mended_within_a_minute(
+    prefect_server: RunningPrefect, placement: PrefectPlacement, tmp_path: Path, stuck: str, ends: str
+) -> None:
+    """With its claim gone too: somebody set the state by hand, or a database went back to an older time."""
+    placement.ensure_deployments("stuck", [])
+    mark, nested = tmp_path / "mark", tmp_path / "nested"
+    done = placement.start("probe", "stuck", {"run": str(mark)}, key=str(mark))
+    parent = placement.start("nest", "stuck", {"run": str(nested)}, key=str(nested))
+    psutil.Process(begun(nested)[1]).kill()
+    (below,) = subflows(prefect_server, parent)
+    for flow_run, end in ((done, "COMPLETED"), (parent, "CRASHED"), (below, "CRASHED")):
+        assert became(placement, flow_run, end)
+    for flow_run in (done, below):
+        state = {"state": {"type": stuck}, "force": True}
+        prefect_server.ask("POST", f"/flow_runs/{flow_run}/set_state", state).raise_for_status()
+    for flow_run in (done, below):
+        assert wait_until(lambda run=flow_run: placement.state(run) == ends, 60)  # type: ignore[misc]
 
 
 @pytest.mark.usefixtures("worker")
