@@ -1,7 +1,8 @@
-"""A round: several deliveries at once, one kill in the midst of them, and everything that must hold after it."""
+"""A round: several deliveries at once, one harm in the midst of them, and everything that must hold after it."""
 
 import random
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 
@@ -13,15 +14,16 @@ from tests.chaos.ground import Ground
 from tests.chaos.moments import Moment
 from tests.chaos.people import People
 from tests.chaos.sight import Sight
-from tests.chaos.victims import kill
 from tests.e2e.patrol import going_round
 
 LOOK_SECONDS = 0.01
 PERSON_SECONDS = 0.25
 PATIENCE_SECONDS = 120.0
 """Until everything that was asked for has ended: what takes longer is lost."""
-SERVES = frozenset({"router"})
-"""Victims without which users get no answer for a moment."""
+UNSERVED = frozenset({"router"})
+"""Without these users get no answer for a moment."""
+Harm = Callable[[Ground, Sight, str, random.Random], int]
+"""Does it, to whatever works on that run or promotion; how many processes it was done to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,10 +42,11 @@ class Round:
 
     ground: Ground
     deal: Deal
+    harm: Harm
     killed: int = 0
     """Processes."""
     seconds: float = 0.0
-    """From the kill until everything had ended, or what it took until somebody gave up."""
+    """From the harm until everything had ended, or until somebody gave up."""
     sight: Sight = field(init=False)
     people: People = field(init=False)
     _dice: random.Random = field(init=False)
@@ -55,16 +58,17 @@ class Round:
         self.people = People(self.ground, self.sight, f"round-{self.deal.number}", self._dice)
 
     def play(self) -> None:
-        """Ask, kill at the moment, wait for every end, and check; AssertionError for what does not hold."""
+        """Ask, do harm at the moment, wait for every end, and check; AssertionError for what does not hold."""
         moment, addresses = self.deal.moment, self.ground.addresses()
         self.sight.begin()
         with going_round(addresses) as patrol:
             self.people.ask_for_everything(unfit=moment.project == "undone")
             subject = self._wait_for(moment)
-            self.killed = kill(self.deal.victim, self.ground, self.sight, subject, self._dice)
-            self._until_over(time.monotonic())
+            begun = time.monotonic()
+            self.killed = self.harm(self.ground, self.sight, subject, self._dice)
+            self._until_over(begun)
             answers(addresses)
-        assert patrol.failures == [] or self.deal.victim in SERVES, patrol.failures[:5]
+        assert patrol.failures == [] or self.deal.victim in UNSERVED, patrol.failures[:5]
         check(self.ground, self.sight, self.people)
 
     def _wait_for(self, moment: Moment) -> str:
@@ -77,14 +81,14 @@ class Round:
             self._go_on(forms=moment.name == "form shown")
         return ""
 
-    def _until_over(self, killed_at: float) -> None:
+    def _until_over(self, since: float) -> None:
         while not (held(self.ground.home) and self._over()):
             if not held(self.ground.home):
                 self.ground.up()
             self._go_on()
-            self.seconds = time.monotonic() - killed_at
+            self.seconds = time.monotonic() - since
             if self.seconds > PATIENCE_SECONDS:
-                raise LostError(f"not ended {PATIENCE_SECONDS:.0f} s after the kill: {self.sight.open_work()}")
+                raise LostError(f"not ended {PATIENCE_SECONDS:.0f} s after the harm: {self.sight.open_work()}")
 
     def _go_on(self, *, forms: bool = False) -> None:
         """Look, and now and then let people answer."""

@@ -5,6 +5,7 @@ import shutil
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
+from functools import partial
 from itertools import islice
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from tests.chaos.ground import PLACES, SECRET, Ground, made_ground
 from tests.chaos.moments import BOUNDARIES, random_time
 from tests.chaos.report import Outcome
 from tests.chaos.rounds import Deal, Round
-from tests.chaos.victims import VICTIMS
+from tests.chaos.victims import VICTIMS, kill
 from tests.e2e.secrets import places_with
 from tests.servers.installation import until
 
@@ -65,7 +66,7 @@ def _play_on(
 
 def outcome_of(ground: Ground, seed: int, deal: Deal) -> Outcome:
     """Play a round and tell how it went."""
-    played, broken, lost, doubled = Round(ground, deal), "", 0, 0
+    played, broken, lost, doubled = Round(ground, deal, partial(kill, deal.victim)), "", 0, 0
     try:
         played.play()
     except Exception as error:  # noqa: BLE001  # whatever it is: the series goes on, on another ground

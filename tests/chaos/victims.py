@@ -80,11 +80,17 @@ VICTIMS: Mapping[str, Find] = {
 
 
 def kill(victim: str, ground: Ground, sight: Sight, subject: str, dice: random.Random) -> int:
-    """How many processes were killed with -9; one that is not there at the moment is waited for a little."""
-    deadline = time.monotonic() + APPEARS_SECONDS
-    while not (found := VICTIMS[victim](ground, sight, subject, dice)) and time.monotonic() < deadline:
-        time.sleep(0.01)
+    """How many processes were killed with -9."""
+    found = appeared(VICTIMS[victim], ground, sight, subject, dice)
     for pid in found:
         with suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)
     return len(found)
+
+
+def appeared(find: Find, ground: Ground, sight: Sight, subject: str, dice: random.Random) -> list[int]:
+    """What is found; one that is not there at the moment is waited for a little."""
+    deadline = time.monotonic() + APPEARS_SECONDS
+    while not (found := find(ground, sight, subject, dice)) and time.monotonic() < deadline:
+        time.sleep(0.01)
+    return found
