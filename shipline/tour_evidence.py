@@ -1,14 +1,60 @@
-"""The tour's approvals that prove who gave them: an SSH signature, checked by the plain `ssh-keygen`."""
+"""The tour's approvals that prove who gave them.
 
+One is a one-time code on Prefect's page, answered as that page does it; one is an SSH signature, checked by the plain
+`ssh-keygen`.
+"""
+
+import http.client
+import json
 import shutil
 import subprocess
+import time
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
-from shipline.tour_place import Place, claim
+import pyotp
+
+from shipline.tour_place import ClaimError, Place, claim
 
 Document = dict[str, Any]
 APPROVER = "alice"
+_AT_THE_PAGE = "carol"
+_STEP_SECONDS = 30
+_PAGE_SECONDS = 60
+
+
+def answer_page(place: Place, waiting: Document) -> None:
+    """Say yes on Prefect's page with the code of an authenticator; the wrong one is refused, and nothing moves."""
+    place.shipline("people", "add", _AT_THE_PAGE, "--role", "approver")
+    token = place.shipline("people", "token", _AT_THE_PAGE)["token"]
+    codes = pyotp.parse_uri(place.shipline("people", "enroll", _AT_THE_PAGE, "--code")["uri"])
+    now = int(time.time())
+    confirmed = place.shipline("people", "enroll", _AT_THE_PAGE, "--confirm", codes.at(now - _STEP_SECONDS))
+    claim(confirmed["enrolled"], "the authenticator is enrolled")
+    refused = _answer(waiting, token, "000000")
+    claim(refused["status"] == "REJECT", "a wrong code is refused")
+    place.say(f"a wrong code on the page: {refused['details']['reason']}")
+    claim(_answer(waiting, token, codes.at(int(time.time())))["status"] == "ACCEPT", "the right code is taken")
+
+
+def _answer(waiting: Document, token: str, code: str) -> Document:
+    """What the page at that address sends when its form is submitted."""
+    page = urlsplit(waiting["url"])
+    given = {"run_input": {"decision": "approve", "comment": "seen in dev", "code": code}}
+    connection = http.client.HTTPConnection(str(page.hostname), page.port, timeout=_PAGE_SECONDS)
+    headers = {"Authorization": f"Bearer {token}", "Content-Type": "application/json"}
+    flow_run = page.path.rpartition("/")[2]
+    try:
+        connection.request("POST", f"/api/flow_runs/{flow_run}/resume", json.dumps(given), headers)
+        answer = connection.getresponse()
+        content = answer.read()
+    except OSError as error:
+        raise ClaimError(f"does not hold: the page answers ({error})") from error
+    finally:
+        connection.close()
+    claim(answer.status < 400, f"the page takes an answer, not {answer.status}: {content[:200]!r}")  # noqa: PLR2004  # HTTP's errors
+    return dict(json.loads(content))
 
 
 def sign_approval(place: Place, waiting: Document) -> None:

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from shipline.tour_evidence import sign_approval
+from shipline.tour_evidence import answer_page, sign_approval
 from shipline.tour_place import Hammer, Place, ask, claim
 
 Document = dict[str, Any]
@@ -50,10 +50,11 @@ def approve_staging(place: Place) -> None:
     waiting = approval(place, "staging")
     claim(waiting["digests"] == place.kept["first"], "the approval names the very digests that dev runs")
     place.say(f"waits for {waiting['requires']} approval; in the browser: {waiting['url']}")
-    decision = place.shipline("approve", waiting["id"], "--comment", "seen in dev")
-    claim(decision["decision"] == "approve", "the decision is recorded")
-    place.say(f"approved by {decision['approver']}")
+    answer_page(place, waiting)
     succeeds(place, waiting["id"])
+    [given] = place.shipline("evidence", waiting["id"])["promotions"][0]["approvals"]
+    claim(given["evidence"] == "one-time-code", "the ledger knows by which evidence")
+    place.say(f"approved by {given['approver']}, known by a {given['evidence']}")
     serves(place, "staging", place.kept["first"])
     place.say("staging runs the same digests, checked by its smoke suite and its watch window")
 
@@ -222,7 +223,7 @@ STAGES: tuple[tuple[str, Callable[[Place], None]], ...] = (
     ("A repository and a control plane", start),
     ("Plan", plan),
     ("Test, build once, deploy to dev", deliver_to_dev),
-    ("A person approves staging", approve_staging),
+    ("A person approves staging, with a code on Prefect's page", approve_staging),
     ("A person signs the approval for production", approve_production),
     ("A change of one service", change_one_service),
     ("A change that breaks in staging", change_that_breaks),

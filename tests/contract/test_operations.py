@@ -259,7 +259,7 @@ def test_keys_are_told_in_order_up_to_one(operations: Operations) -> None:
 
 def test_what_is_forgotten_leaves_nothing_and_takes_nothing_else_along(operations: Operations) -> None:
     for run in ("run-1", "run-10", "run-2"):
-        for table in ("runs", "plans", "flow_runs"):
+        for table in ("runs", "plans"):
             operations.save(table, run, "shop", {"of": run})
         operations.save("steps", f"{run}/unit", "shop", {"of": run})
     operations.save("projects", "run-1", "shop", {"of": "another table"})
@@ -269,7 +269,7 @@ def test_what_is_forgotten_leaves_nothing_and_takes_nothing_else_along(operation
     operations.forget("run-1")
     operations.forget("run-1")
 
-    tables = ("runs", "plans", "flow_runs", "steps")
+    tables = ("runs", "plans", "steps")
     left = {str(one["of"]) for table in tables for one in operations.find(table)}
     assert left == {"run-10", "run-2"}
     assert operations.load("projects", "run-1") == {"of": "another table"}

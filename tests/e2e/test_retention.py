@@ -1,8 +1,10 @@
 """What is forgotten after its time: Prefect's rows and our logs go, and nothing that the ledger tells changes."""
 
 import asyncio
+import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ import pytest
 
 from delivery.adapters.postgresql.urls import read_urls
 from delivery.home import Home
+from delivery.run import Run, RunState
 from shipline.control.retention_process import run_retention
 from tests.e2e.project import Project, configuration, environment, make_project
 from tests.servers.installation import Installation, installation, until
@@ -21,6 +24,7 @@ Connection = psycopg.Connection[tuple[Any, ...]]
 _ENDED = "state_type IN ('COMPLETED', 'FAILED', 'CRASHED', 'CANCELLED')"
 _LONG_AGO = "01000000-0000-7000-8000-00000000000"
 """The id of a run of 1974, but for its last digit."""
+_THEN = datetime(1974, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
@@ -102,13 +106,14 @@ def test_retention_is_a_process_that_clears_a_real_home(place: Installation) -> 
     logs = place.home.run_logs(f"{_LONG_AGO}1")
     logs.mkdir(parents=True)
     (logs / "unit.log").write_text("passed\n")
+    forgotten = Run(f"{_LONG_AGO}2", "old", "c0ffee", None, _THEN, "ada").ended(RunState.COMPLETED, "", _THEN)
     with closing(psycopg.connect(read_urls(place.home).application, autocommit=True)) as connection:
         connection.execute(
-            "INSERT INTO documents (table_name, key, project, document) VALUES ('flow_runs', %s, 'old', '{}')",
-            (f"{_LONG_AGO}2",),
+            "INSERT INTO documents (table_name, key, project, document) VALUES ('runs', %s, 'old', %s)",
+            (forgotten.id, json.dumps(forgotten.document())),
         )
 
         assert asyncio.run(run_retention(place.home))
 
         assert not logs.exists()
-        assert count(connection, "documents WHERE table_name = 'flow_runs'") == 0
+        assert count(connection, "documents WHERE project = 'old'") == 0

@@ -111,7 +111,7 @@ class InMemoryOperations:
                 (name, key)
                 for name, key in self._documents
                 if (name == "steps" and key.startswith(f"{identity}/"))
-                or (name in {"runs", "plans", "flow_runs"} and key == identity)
+                or (name in {"runs", "plans"} and key == identity)
             ]
             for one in gone:
                 del self._documents[one]
