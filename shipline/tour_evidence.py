@@ -28,7 +28,7 @@ def answer_page(place: Place, waiting: Document) -> None:
     """Say yes on Prefect's page with the code of an authenticator; the wrong one is refused, and nothing moves."""
     place.shipline("people", "add", _AT_THE_PAGE, "--role", "approver")
     token = place.shipline("people", "token", _AT_THE_PAGE)["token"]
-    codes = pyotp.parse_uri(place.shipline("people", "enroll", _AT_THE_PAGE, "--code")["uri"])
+    codes: Any = pyotp.parse_uri(place.shipline("people", "enroll", _AT_THE_PAGE, "--code")["uri"])
     now = int(time.time())
     confirmed = place.shipline("people", "enroll", _AT_THE_PAGE, "--confirm", codes.at(now - _STEP_SECONDS))
     claim(confirmed["enrolled"], "the authenticator is enrolled")
