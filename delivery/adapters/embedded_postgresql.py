@@ -38,12 +38,15 @@ class EmbeddedPostgresql:
         """Of every role, at the port used last; NotFoundError before `prepare`."""
         return read_urls(self._home)
 
-    def prepare(self) -> None:
-        """Make the cluster with its roles and databases, if it is not there. Safe to call at every start."""
+    def prepare(self, known: DatabaseUrls | None = None) -> None:
+        """Make the cluster with its roles and databases, if it is not there. Safe to call at every start.
+
+        `known` are an earlier embedded server's URLs: a cluster that is made gets their passwords.
+        """
         self._home.root.mkdir(parents=True, exist_ok=True, mode=0o700)
         with FileLock(self._home.root / "postgresql.lock"):
             if not self._cluster.whole:
-                self._cluster.make()
+                self._cluster.make(known)
             elif self.process_id() is None:
                 self._clear_stale()
                 self._cluster.refresh()

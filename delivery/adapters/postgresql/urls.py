@@ -14,7 +14,7 @@ import os
 import tempfile
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 from delivery.errors import NotFoundError
 from delivery.home import Home
@@ -89,6 +89,21 @@ def write_urls(home: Home, urls: DatabaseUrls) -> None:
 def application_url(home: Home) -> str:
     """What the ledger and the operations tables are reached with; NotFoundError when never prepared."""
     return read_urls(home).application
+
+
+def password_of(url: str) -> str:
+    """A role's password; empty when its URL has none."""
+    return unquote(urlsplit(url).password or "")
+
+
+def passwords_of(urls: DatabaseUrls) -> Passwords:
+    """Of every role that is ours."""
+    return Passwords(password_of(urls.owner), password_of(urls.application), password_of(urls.prefect))
+
+
+def libpq_url(url: str) -> str:
+    """A URL of any role in the form that PostgreSQL's own programs and driver read."""
+    return url.replace("postgresql+asyncpg://", "postgresql://", 1).replace("ssl=", "sslmode=")
 
 
 def with_database(url: str, database: str) -> str:
