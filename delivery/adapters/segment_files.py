@@ -44,7 +44,7 @@ class SegmentFiles:
         return segment
 
     def segments(self, stream: str) -> list[Segment]:
-        found = sorted((self._folder / _name(stream)).glob("*.json"))
+        found = sorted((self._folder / stream_folder(stream)).glob("*.json"))
         return [self._read(one) for one in found]
 
     def entries(self, stream: str, after: int) -> Iterator[Entry]:
@@ -61,7 +61,7 @@ class SegmentFiles:
             raise VerificationError(f"reading the closed segment {place}: {error}", hint=_HINT) from error
 
     def _place(self, stream: str, first: int, last: int) -> Path:
-        return self._folder / _name(stream) / f"{first:012d}-{last:012d}.jsonl.gz"
+        return self._folder / stream_folder(stream) / f"{first:012d}-{last:012d}.jsonl.gz"
 
     def _sign(self, segment: Segment, place: Path) -> None:
         document = _document(segment)
@@ -89,7 +89,7 @@ class SegmentFiles:
             raise VerificationError(message, hint=_HINT) from error
 
 
-def _name(stream: str) -> str:
+def stream_folder(stream: str) -> str:
     """One folder of a path, whatever the stream is called."""
     return stream.replace("%", "%25").replace("/", "%2F") if stream.strip(".") else f"%{stream}"
 

@@ -148,6 +148,16 @@ def local_targets(home: Home) -> tuple[Target, ...]:
     return (*found, *(Target(parts[-5], parts[-4], parts[-2]) for parts in grouped))
 
 
+def desired_files(home: Home) -> dict[Path, bytes]:
+    """What should run in every environment as it is written down now: a few small files, read in one go."""
+    found: dict[Path, bytes] = {}
+    for target in local_targets(home):
+        with suppress(FileNotFoundError):
+            place = EnvironmentState(home, target).folder / "desired.json"
+            found[place] = place.read_bytes()
+    return found
+
+
 class EnvironmentState:
     """The two files of one target."""
 
