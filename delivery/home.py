@@ -39,6 +39,11 @@ class Home:
         return self.root / "control.json"
 
     @property
+    def restoring(self) -> Path:
+        """Folder in which a restore puts everything together; there only until it has come to its end."""
+        return self.root / "restoring"
+
+    @property
     def published_heads(self) -> Path:
         """JSON of each ledger stream's head, outside of the database."""
         return self.root / "ledger-head.json"

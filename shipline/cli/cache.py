@@ -4,7 +4,7 @@ from typing import Annotated
 
 import typer
 
-from shipline.cli.output import Document, duration, table
+from shipline.cli.output import Document, amount, duration, table
 from shipline.cli.plan import Dirty, Revision
 from shipline.cli.session import Session
 
@@ -13,7 +13,6 @@ Keep = Annotated[
     str, typer.Option(metavar="SIZE|DAYS", help="What stays: so much (2GB, 500MB), or what was used since (30d).")
 ]
 Yes = Annotated[bool, typer.Option("--yes", help="Remove it; without this it is only shown.")]
-_THOUSAND = 1000
 _SHOWN_FILES = 20
 
 
@@ -97,13 +96,3 @@ def _render_removal(session: Session, answer: Document) -> None:
             f"in any case stay: {amount(kept['needed_bytes'])} that releases need, {kept['recent_results']} results "
             f"used within the last hour, {kept['results_under_way']} of runs under way"
         )
-
-
-def amount(size: float) -> str:
-    """`0 B`, `1.5 MB`, `2.0 GB`."""
-    unit = "B"
-    for bigger in ("kB", "MB", "GB", "TB"):
-        if size < _THOUSAND:
-            break
-        size, unit = size / _THOUSAND, bigger
-    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"

@@ -47,9 +47,13 @@ COMMANDS = {
     "dora": "dora:dora",
     "up": "control:up",
     "down": "control:down",
+    "backup": "backup:backup",
+    "restore": "backup:restore",
     "doctor": "control:doctor",
     "tour": "control:tour",
 }
+LOCAL = frozenset({"init", "check", "schema", "up", "down", "backup", "restore", "doctor", "tour"})
+"""About this machine and its home, wherever `SHIPLINE_URL` leads the others."""
 GROUPS = {
     "cache": (
         "What is kept for reuse.",
@@ -106,7 +110,7 @@ def application(words: Sequence[str] = ()) -> typer.Typer:
     only = {named} & {*COMMANDS, *GROUPS}
     for name, place in COMMANDS.items():
         if name in (only or COMMANDS):
-            app.command(name)(command(load(place)))
+            app.command(name)(command(load(place), local=name if name in LOCAL else None))
     for name, (about, members) in GROUPS.items():
         if name in (only or GROUPS):
             app.add_typer(_made_group(about, members), name=name)

@@ -9,6 +9,7 @@ from typing import Any
 
 Document = dict[str, Any]
 _SHORT = 12
+_THOUSAND = 1000
 
 _COLOUR = re.compile(r"\x1b\[[0-9;:]*m")
 _PLAIN_AGAIN = "\x1b[0m"
@@ -91,6 +92,16 @@ def duration(seconds: object) -> str:
     if days:
         return f"{days} d {hours_left} h"
     return f"{hours} h {minutes_left} min" if hours else f"{minutes} min {rest} s"
+
+
+def amount(size: float) -> str:
+    """`0 B`, `1.5 MB`, `2.0 GB`."""
+    unit = "B"
+    for bigger in ("kB", "MB", "GB", "TB"):
+        if size < _THOUSAND:
+            break
+        size, unit = size / _THOUSAND, bigger
+    return f"{size:.0f} B" if unit == "B" else f"{size:.1f} {unit}"
 
 
 def joined(values: Iterable[object] | None) -> str:

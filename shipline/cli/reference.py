@@ -42,17 +42,19 @@ Every command takes `--json` (one JSON document on standard output, people's wor
 | 5 | a `--timeout` that passed |
 | 130 | interrupted |
 
-`SHIPLINE_HOME` names the installation. `SHIPLINE_URL` and `SHIPLINE_TOKEN` choose a remote control plane.
+`SHIPLINE_HOME` names the installation. `SHIPLINE_URL` and `SHIPLINE_TOKEN` choose a remote control plane, for every
+command but LOCAL, which are about the machine that they are typed on.
 `NO_COLOR` is respected.
 """
 
 
 def reference() -> str:
     """The whole page."""
+    local = ", ".join(f"`{name}`" for name in main.COMMANDS if name in main.LOCAL)
     sections = [_section(f"shipline {name}", function) for name, function in commands()]
     values = [f"| {name} | {' '.join(f'`{one.value}`' for one in kind)} |" for name, kind in ENUMERATIONS.items()]
     tail = ["## Enumerations", "", "| field | values |", "|--|--|", *values, ""]
-    return "\n".join([_HEAD, *sections, *tail])
+    return "\n".join([_HEAD.replace("LOCAL", local), *sections, *tail])
 
 
 def commands() -> Iterator[tuple[str, Callable[..., None]]]:

@@ -118,12 +118,17 @@ class Session:
         return recorded
 
 
-def command(function: Callable[Concatenate[Session, Given], None]) -> Callable[..., None]:
-    """A typer callback of a function whose first argument is the session made from the shared options."""
+def command(function: Callable[Concatenate[Session, Given], None], *, local: str | None = None) -> Callable[..., None]:
+    """A typer callback of a function whose first argument is the session made from the shared options.
+
+    `local` names a command that is about this machine always, for whoever might expect something else.
+    """
 
     @functools.wraps(function)
     def callback(**given: Any) -> None:  # noqa: ANN401  # what typer read
         shared = {name: given.pop(name) for name in SHARED}
+        if local and os.environ.get("SHIPLINE_URL"):
+            complain(f"shipline {local} is about this machine: the control plane of SHIPLINE_URL is not asked")
         try:
             function(Session(**shared), **given)  # type: ignore[call-arg]
         except KeyboardInterrupt:  # typer would make an exit code of it that says nothing

@@ -11,7 +11,7 @@ from delivery.adapters.private_home import close_home
 from delivery.adapters.processes import Launch, ProcessIdentity
 from delivery.errors import DeliveryError, PermanentError, TransientError
 from delivery.home import Home
-from shipline.control.lock import held
+from shipline.control.lock import held, require_whole
 from shipline.control.state import ControlState, read_state, write_state
 
 _START_SECONDS = 180.0
@@ -48,6 +48,7 @@ class ControlPlaneState:
 
 def up(home: Home, say: Callable[[str], None] = lambda _: None) -> ControlPlaneState:
     """Start the control plane unless it runs, and return when all of it is ready; `say` is told what goes on."""
+    require_whole(home)
     begun = time.monotonic()
     health, spawned = _wait_ready(home, say, begun + _START_SECONDS)
     state = read_state(home)

@@ -30,3 +30,12 @@ def held(home: Home) -> bool:
             return False
     except ConfigurationError:
         return True
+
+
+def require_whole(home: Home) -> None:
+    """ConfigurationError in a home that a restore is being put together in, or was when it was killed."""
+    if home.restoring.exists():
+        raise ConfigurationError(
+            f"starting the control plane of {home.root}: a restore into it has not come to its end",
+            hint=f"begin it again: shipline restore FILE; or remove {home.restoring} for an empty home",
+        )

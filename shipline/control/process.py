@@ -22,7 +22,7 @@ from shipline.control.door import Door, starting
 from shipline.control.entrance import Entrance
 from shipline.control.guard import Guard
 from shipline.control.hosting import Hosting
-from shipline.control.lock import only_one
+from shipline.control.lock import only_one, require_whole
 from shipline.control.opening import OpenDoors, open_doors
 from shipline.control.plane import ControlPlane
 from shipline.control.serving import Doors, api_server, gateway_server
@@ -47,6 +47,7 @@ _LOCK_SECONDS = 1.0
 
 def serve(home: Home, settings: ControlSettings) -> None:
     """Run the control plane of a home until SIGTERM or SIGINT; ConfigurationError when one runs already."""
+    require_whole(home)
     close_home(home)
     with only_one(home, _LOCK_SECONDS):
         earlier = read_state(home)

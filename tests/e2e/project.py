@@ -130,10 +130,33 @@ class Project:
         """By service: the artifact that runs."""
         return {name: one["digest"] for name, one in self.running(environment).items()}
 
+    def told(self) -> Document:
+        """All that the ledger is asked for."""
+        environments = self.ask("status")["environments"]
+        dora = self.ask("dora", "--env", "dev", "--from", "2026-01-01T00:00:00Z", "--to", "2036-01-01T00:00:00Z")
+        return {
+            "running": [
+                [(one["name"], one["digest"], one["live_from"]) for one in it["services"]] for it in environments
+            ],
+            "waiting": [it["waiting"] for it in environments],
+            "history": self.ask("history"),
+            "approvals": [one["id"] for one in self.ask("approvals")],
+            "dora": (dora["n"], dora["rows"]),
+            "ledger": self.ask("ledger", "verify"),
+        }
+
     def get(self, environment: str, service: str = "web", path: str = "/") -> Any:  # noqa: ANN401  # JSON
         """What a deployed service answers through its router."""
         address = self.running(environment)[service]["address"]
         return httpx.get(f"{address}{path}", trust_env=False, timeout=10).raise_for_status().json()
+
+
+class Remembered(Project):
+    """A project without its work tree: known by its name to an installation, from wherever one asks."""
+
+    def cli(self, *words: str, check: int | None = 0, given: str | bytes = b"") -> Result:
+        place = self.installation.home.root.parent
+        return self.installation.cli(*words, "--project", self.slug, cwd=place, check=check, given=given)
 
 
 def make_project(installation: Installation, folder: Path, slug: str, content: Document) -> Project:

@@ -15,7 +15,7 @@ from delivery.adapters.postgresql.urls import read_urls
 from delivery.home import Home
 from delivery.run import Run, RunState
 from shipline.control.retention_process import run_retention
-from tests.e2e.project import Project, configuration, environment, make_project
+from tests.e2e.project import configuration, environment, make_project
 from tests.servers.installation import Installation, installation, until
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900)]
@@ -49,20 +49,6 @@ def count(connection: Connection, query: str) -> int:
     return int(found[0])
 
 
-def told(project: Project) -> dict[str, Any]:
-    """All that the ledger is asked for."""
-    environments = project.ask("status")["environments"]
-    dora = project.ask("dora", "--env", "dev", "--from", "2026-01-01T00:00:00Z", "--to", "2036-01-01T00:00:00Z")
-    return {
-        "running": [[(one["name"], one["digest"], one["live_from"]) for one in it["services"]] for it in environments],
-        "waiting": [it["waiting"] for it in environments],
-        "history": project.ask("history"),
-        "approvals": [one["id"] for one in project.ask("approvals")],
-        "dora": (dora["n"], dora["rows"]),
-        "ledger": project.ask("ledger", "verify"),
-    }
-
-
 def grow_old(connection: Connection) -> None:
     """Let everything that has ended in Prefect have ended 100 days ago; what waits goes on waiting."""
     connection.execute(f"UPDATE flow_run SET end_time = end_time - interval '100 days' WHERE {_ENDED}".encode())
@@ -75,7 +61,7 @@ def test_what_prefect_forgets_changes_nothing_that_the_ledger_tells(place: Insta
     project = make_project(place, tmp_path, "old", configuration(environments=environments, steps=steps))
     run = project.ask("run")
     waiting = project.waiting("staging")["id"]
-    before = told(project)
+    before = project.told()
     with prefects(place.home) as prefect:
         until(lambda: count(prefect, f"flow_run WHERE {_ENDED}") >= 2, "flow runs to end")
         events = count(prefect, "events")
@@ -97,7 +83,7 @@ def test_what_prefect_forgets_changes_nothing_that_the_ledger_tells(place: Insta
         of_nothing = "log WHERE flow_run_id NOT IN (SELECT id FROM flow_run)"
         until(lambda: count(prefect, of_nothing) == 0, "the logs of what went to go")
         assert count(prefect, "task_run WHERE flow_run_id NOT IN (SELECT id FROM flow_run)") == 0
-    assert told(project) == before
+    assert project.told() == before
     assert project.ask("logs", run["id"], "--step", "unit")["lines"] == ["passed"]
     assert project.approve("staging") == waiting
 

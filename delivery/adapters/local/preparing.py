@@ -38,6 +38,18 @@ def unpack(artifacts: ArtifactStore, digest: Digest, folder: Path) -> None:
             (Path(beside) / "tree").replace(place)
 
 
+def unpack_again(home: Home, artifacts: ArtifactStore) -> list[str]:
+    """Have the artifacts of all that should run here in place, as after a rollout; what could not be had, told."""
+    missing = []
+    for state in (EnvironmentState(home, target) for target in local_targets(home)):
+        for digest in sorted({side.artifact for side in state.desired().sides}):
+            try:
+                unpack(artifacts, digest, state.folder)
+            except PermanentError as error:
+                missing.append(f"{state.target.project}/{state.target.environment}: {error.message}")
+    return missing
+
+
 def remove_unused(folder: Path, desired: Desired) -> Desired:
     """Remove unpacked artifacts that no side uses, but for the previous ones; gives the state as it is."""
     used = {side.artifact for side in desired.sides} | set(desired.previous)
