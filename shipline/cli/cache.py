@@ -6,6 +6,7 @@ import typer
 
 from shipline.cli.output import Document, amount, duration, table
 from shipline.cli.plan import Dirty, Revision
+from shipline.cli.remote import explaining_unpushed
 from shipline.cli.session import Session
 
 Step = Annotated[str, typer.Argument(metavar="STEP", help="A step, or STEP@SERVICE for one of its services.")]
@@ -25,8 +26,10 @@ def why(session: Session, step: Step, revision: Revision = None, *, dirty: Dirty
 
     Example: shipline cache why unit
     """
-    query = {"step": step, "revision": revision, "dirty": dirty or None}
-    session.show(session.api.get(session.path("cache", "why"), query), _render_why)
+    query = {"step": step, "revision": session.revision(revision, dirty=dirty), "dirty": dirty or None}
+    with explaining_unpushed(far=session.far):
+        found = session.api.get(session.path("cache", "why"), query)
+    session.show(found, _render_why)
 
 
 def stats(session: Session) -> None:

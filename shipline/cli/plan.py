@@ -7,6 +7,7 @@ import typer
 
 from shipline.cli.before_start import check_before_start
 from shipline.cli.output import Document, joined, moment, plain, short, table
+from shipline.cli.remote import explaining_unpushed
 from shipline.cli.session import Session
 
 Revision = Annotated[str | None, typer.Argument(metavar="REV", help="A branch, tag or commit; otherwise HEAD.")]
@@ -38,14 +39,16 @@ def plan(
     """
     check_before_start(session, revision, base=base, dirty=dirty, only=names(only), force=names(force))
     query = {
-        "revision": revision,
-        "base": base,
+        "revision": session.revision(revision, dirty=dirty),
+        "base": base and session.revision(base),
         "dirty": dirty or None,
         "only": ",".join(names(only)) or None,
         "force": ",".join(names(force)) or None,
         "to": to,
     }
-    session.show(session.api.get(session.path("plan"), query), _render)
+    with explaining_unpushed(far=session.far):
+        found = session.api.get(session.path("plan"), query)
+    session.show(found, _render)
 
 
 def names(given: list[str] | None) -> list[str]:

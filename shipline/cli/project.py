@@ -1,11 +1,13 @@
 """`shipline project`: which projects this control plane knows."""
 
+import os
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from shipline.cli.output import Document, table
+from shipline.cli.remote import address_of
 from shipline.cli.session import Session, work_tree
 
 
@@ -17,11 +19,11 @@ def add(
 ) -> None:
     """Register a project.
 
-    A work tree that you stand in is registered by itself.
+    A work tree that you stand in is registered by itself. Elsewhere, by SHIPLINE_URL, it is known by its origin.
 
     Example: shipline project add ~/src/shop --slug shop
     """
-    place = str(work_tree(Path(location))) if Path(location).expanduser().exists() else location
+    place = _place(work_tree(Path(location))) if Path(location).expanduser().exists() else location
     body = {"location": place} | ({"slug": slug} if slug else {})
     session.show(session.api.post("/projects", body), lambda one: _render([one]))
 
@@ -32,6 +34,10 @@ def show(session: Session) -> None:
     Example: shipline project list --json
     """
     session.show(session.api.get("/projects"), _render)
+
+
+def _place(tree: Path) -> str:
+    return address_of(tree) if os.environ.get("SHIPLINE_URL") else str(tree)
 
 
 def _render(projects: list[Document]) -> None:

@@ -103,18 +103,20 @@ def unhold(session: Session, environment: Annotated[str, typer.Argument(metavar=
 
 
 def _act(session: Session, identity: str, action: str, body: Document) -> tuple[Document, bool]:
-    """(answer, whether it is a run): an id may be of either."""
+    """(answer, whether it is a run): an id may be of either, and somebody may be allowed one of them only."""
     try:
         return session.api.post(segments("promotions", identity, action), body), False
     except ApiError as error:
-        if error.status != 404:  # noqa: PLR2004  # HTTP's Not Found
+        if error.status not in {403, 404}:  # HTTP's Forbidden and Not Found
             raise
+        refused = error if error.status == 403 else None  # noqa: PLR2004  # HTTP's Forbidden
     try:
         return session.api.post(segments("runs", identity, action), body), True
     except ApiError as error:
         if error.status != 404:  # noqa: PLR2004  # HTTP's Not Found
             raise
-        raise NotFoundError(f"no run or promotion '{identity}'", hint="shipline history lists promotions") from None
+        unknown = NotFoundError(f"no run or promotion '{identity}'", hint="shipline history lists promotions")
+        raise (refused or unknown) from None
 
 
 def _tell_promotion(session: Session, asked: Document, patience: Patience) -> None:

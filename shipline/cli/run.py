@@ -9,6 +9,7 @@ from shipline.cli.before_start import check_before_start
 from shipline.cli.client import segments
 from shipline.cli.follow import Patience, follow_run, tell_how_to_follow
 from shipline.cli.plan import Base, Dirty, Force, Only, Revision, names
+from shipline.cli.remote import explaining_unpushed
 from shipline.cli.run_summary import render_run
 from shipline.cli.session import Session
 
@@ -53,8 +54,8 @@ def run(  # noqa: PLR0913  # a command's parameters are its options
     """
     check_before_start(session, revision, base=base, dirty=dirty, only=names(only), force=names(force))
     body = {
-        "revision": revision,
-        "base": base,
+        "revision": session.revision(revision, dirty=dirty),
+        "base": base and session.revision(base),
         "dirty": dirty,
         "only": names(only),
         "force": names(force),
@@ -62,7 +63,8 @@ def run(  # noqa: PLR0913  # a command's parameters are its options
         "sandbox": sandbox,
         "request": request or uuid.uuid4().hex,
     } | ({} if fail_fast is None else {"fail_fast": fail_fast})
-    asked = session.api.post(session.path("runs"), body)
+    with explaining_unpushed(far=session.far):
+        asked = session.api.post(session.path("runs"), body)
     started = asked["id"]
     session.say(f"run {started}")
     for note in asked.get("notes") or ():

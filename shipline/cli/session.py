@@ -65,7 +65,32 @@ class Session:
         """The project's slug; a work tree is registered the first time."""
         if self.tree is None:
             return str(self.project)
+        if os.environ.get("SHIPLINE_URL"):
+            return str(self._elsewhere["slug"])
         return str(self.api.post("/projects", {"location": str(self.tree)})["slug"])
+
+    @functools.cached_property
+    def far(self) -> bool:
+        """Whether the control plane reads the project from anywhere else than the work tree that is meant."""
+        if self.tree is None or not os.environ.get("SHIPLINE_URL"):
+            return False
+        return bool(self._elsewhere["location"] != str(self.tree))
+
+    def revision(self, name: str | None, *, dirty: bool = False) -> str | None:
+        """What to call a revision, by default HEAD, so that the control plane takes it for what it is here."""
+        from shipline.cli.remote import commit_here, refuse_dirty
+
+        if self.tree is None or not self.far:
+            return name
+        if dirty:
+            raise refuse_dirty(self.tree)
+        return commit_here(self.tree, name or "HEAD")
+
+    @functools.cached_property
+    def _elsewhere(self) -> dict[str, Any]:
+        from shipline.cli.remote import remote_project
+
+        return remote_project(self.api, work_tree(Path(self.project) if self.project else Path.cwd()))
 
     def path(self, *parts: str) -> str:
         """A path of the API under the project."""

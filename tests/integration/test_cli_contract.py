@@ -19,7 +19,7 @@ import pytest
 
 from shipline.cli import follow
 from shipline.cli.main import main
-from tests.repositories import Content, Made, make_repository
+from tests.repositories import Content, Made, make_repository, run_git
 from tests.servers import control_documents as documents
 from tests.servers.control_api import TOKEN, ControlApi, control_api
 from tests.servers.control_documents import DIGEST, OTHER_PROMOTION, PROMOTION, RUN
@@ -52,11 +52,14 @@ def server() -> Iterator[ControlApi]:
 @pytest.fixture
 def api(server: ControlApi, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> ControlApi:
     """The control plane of the test, and a work tree to stand in."""
-    waiting = documents.promotion("Waiting", evidence=["api-token"])
-    server.answers = {"POST /projects": [documents.PROJECT], f"GET /promotions/{PROMOTION}": [waiting]}
+    server.answers = {
+        "GET /projects": [[{**documents.PROJECT, "location": str(tmp_path / "shop")}]],
+        "POST /projects": [documents.PROJECT],
+        f"GET /promotions/{PROMOTION}": [documents.promotion("Waiting", evidence=["api-token"])],
+    }
     server.errors, server.logs, server.export, server.asked, server.finished = {}, {}, [], [], True
-    (tmp_path / "shop" / ".git").mkdir(parents=True)
-    (tmp_path / "shop" / "api").mkdir()
+    (tmp_path / "shop" / "api").mkdir(parents=True)
+    run_git(tmp_path / "shop", "init", "--quiet")
     monkeypatch.chdir(tmp_path / "shop" / "api")
     monkeypatch.setenv("SHIPLINE_URL", server.url)
     monkeypatch.setenv("SHIPLINE_TOKEN", TOKEN)
@@ -297,7 +300,34 @@ def test_a_run_is_asked_for_with_what_was_typed(api: ControlApi, shipline: Shipl
         "sandbox": True,
         "request": "push-17",
     }
-    assert api.body("POST /projects")["location"] == str(Path.cwd().parent)
+
+
+def test_a_work_tree_that_is_not_known_there_is_registered_by_its_origin(
+    api: ControlApi, shipline: Shipline, tmp_path: Path
+) -> None:
+    repository = make_repository(tmp_path, name="unknown")
+    api.answers |= {"POST /projects": [documents.PROJECT], "GET /projects/shop/status": [documents.STATUS]}
+    assert shipline("status", "--project", str(repository.folder)).code == 0
+    assert api.body("POST /projects") == {"location": str(repository.folder)}
+    repository.git("remote", "add", "origin", "git@git.example:team/unknown.git")
+    assert shipline("status", "--project", str(repository.folder)).code == 0
+    assert api.body("POST /projects") == {"location": "git@git.example:team/unknown.git"}
+
+
+def test_a_work_tree_elsewhere_asks_for_its_own_commits(api: ControlApi, shipline: Shipline, tmp_path: Path) -> None:
+    repository = make_repository(tmp_path, [Made({"a": "1"}, label="one"), Made({"a": "2"}, label="two")], name="far")
+    repository.git("remote", "add", "origin", "https://git.example/team/far.git")
+    known = {**documents.PROJECT, "source": "git.example/team/far", "location": "/on/the/server"}
+    api.answers |= {"GET /projects": [[known]], "GET /projects/shop/plan": [documents.PLAN]}
+    for words, asked in (
+        ((), {"revision": repository.ids["two"]}),
+        (("HEAD~1", "--base", "HEAD"), {"revision": repository.ids["one"], "base": repository.ids["two"]}),
+        (("v1-of-the-server",), {"revision": "v1-of-the-server"}),
+    ):
+        assert shipline("plan", *words, "--project", str(repository.folder)).code == 0
+        assert api.query("GET /projects/shop/plan") == asked
+    refused = shipline("plan", "--dirty", "--project", str(repository.folder))
+    assert (refused.code, "reads the project's source, not this work tree" in refused.err) == (2, True)
 
 
 def test_two_calls_are_two_requests(api: ControlApi, shipline: Shipline) -> None:
@@ -850,7 +880,7 @@ def test_a_project_may_be_named_by_slug_or_by_folder(
     assert shipline("history", "--project", "other").code == 0
     api.answers["GET /projects/shop/history"] = [documents.HISTORY]
     assert shipline("history", "--project", str(tmp_path / "shop" / "api")).code == 0
-    assert api.body("POST /projects") == {"location": str(tmp_path / "shop")}
+    assert "POST /projects" not in {what for what, _, _ in api.asked}, "it is known already"
 
 
 # Errors
