@@ -5,7 +5,7 @@ import logging
 import math
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import AsyncExitStack, suppress
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -24,7 +24,7 @@ from shipline.control.identity import KnownPeople
 from shipline.control.plane import ControlPlane
 from shipline.control.retention_process import run_retention
 from shipline.control.settings import ControlSettings
-from shipline.web.opening import GatewayPlace, gateway
+from shipline.web.opening import GatewayPlace, LazyGateway
 
 _logger = logging.getLogger("shipline.control")
 _MIGRATION_PAUSE_SECONDS = 1.0
@@ -49,10 +49,11 @@ async def open_doors(plane: ControlPlane, doors: OpenDoors, settings: ControlSet
     control = await _connected(plane, settings)
     doors.entrance.ports = control.ports
     doors.api.application = create_app(control, doors.entrance, plane.health)
-    doors.people.application = gateway(doors.place, KnownPeople(control.ports, api_token(plane.home)))
+    doors.people.application = gateway = LazyGateway(doors.place, KnownPeople(control.ports, api_token(plane.home)))
     plane.opened = True
     await _tried("starting deployed services", partial(_start_environments, plane.home))
-    async with asyncio.TaskGroup() as tasks:
+    async with AsyncExitStack() as closing, asyncio.TaskGroup() as tasks:
+        closing.push_async_callback(gateway.close)
         tasks.create_task(_dispatch(control, settings.head_places, changed))
         tasks.create_task(plane.hosting.serve(control.ports.operations, control.ports.pace.janitor_seconds))
         tasks.create_task(_retain(plane.home))

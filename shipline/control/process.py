@@ -138,7 +138,7 @@ async def _run(home: Home, settings: ControlSettings, state: ControlState, socke
         settings.gateway,
         settings.host,
         state.ports["gateway"],
-        home.credentials / "gateway-sessions.json",
+        home.credentials,
         lambda: address.url,
         prefect_auth(home),
     )

@@ -6,12 +6,13 @@ from math import ceil
 
 from starlette.datastructures import Headers
 from starlette.requests import HTTPConnection
+from starlette.responses import Response
 
 from delivery.gates.verdict import Verdict
 from shipline.web.headers import is_ours
 from shipline.web.identity import Identity, Person
 from shipline.web.rates import FailureLimit, neighbourhood
-from shipline.web.sessions import Sessions
+from shipline.web.sessions import SESSION_SECONDS, Sessions
 from shipline.web.settings import GatewaySettings
 
 _SAFE = frozenset({"GET", "HEAD"})
@@ -94,6 +95,11 @@ class Doorway:
         if not self.settings.trusts(peer):
             return peer
         return headers.get("x-forwarded-for", "").rpartition(",")[2].strip() or peer
+
+    def set_cookie(self, answer: Response, name: str, value: str, seconds: int = SESSION_SECONDS) -> None:
+        """One that only comes along from our own pages, and only encrypted where we are reached so."""
+        secure = (self.settings.url or "").startswith("https://")
+        answer.set_cookie(name, value, max_age=seconds, path="/", secure=secure, httponly=True, samesite="strict")
 
     def asked_by_us(self, method: str, headers: Headers, known: Known) -> bool:
         """Whether this request can only come from a page of ours, where the browser would send any with its cookies."""

@@ -36,11 +36,13 @@ _logger = logging.getLogger("shipline.gateway")
 class Gateway:
     """Used from one event loop."""
 
-    def __init__(self, doorway: Doorway, upstream: Upstream, names: Collection[str] | None) -> None:
+    def __init__(
+        self, doorway: Doorway, upstream: Upstream, names: Collection[str] | None, signing_in: SigningIn
+    ) -> None:
         """`names` are the hosts that are answered to; None when any will do."""
         self._doorway, self._upstream, self._names = doorway, upstream, names
         self._table = RouteTable.of_prefect()
-        self._signing_in = SigningIn(doorway)
+        self._signing_in = signing_in
         self._sockets = 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -58,6 +60,10 @@ class Gateway:
         for name, value in PROTECTION.items():
             response.headers[name] = value
         await response(scope, receive, send)
+
+    async def close(self) -> None:
+        """Give the connections to Prefect back."""
+        await self._upstream.close()
 
     async def _answer(self, request: Request) -> Response:
         """Of our own pages, or of Prefect; Refusal when it is neither's to give."""

@@ -5,12 +5,18 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from shipline.web.hosts import LOOPBACK, names_of
 from shipline.web.identity import Identity
 from shipline.web.settings import GatewaySettings
+
+if TYPE_CHECKING:
+    from shipline.web.doorway import Doorway
+    from shipline.web.gateway import Gateway
+    from shipline.web.signing_in_by_openid import SigningInByOpenId
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +27,8 @@ class GatewayPlace:
     host: str
     """Where it listens."""
     port: int
-    sessions: Path
-    """The file of who is signed in."""
+    credentials: Path
+    """The folder of who is signed in, and of the secret that an identity provider knows us by."""
     prefect: Callable[[], str]
     """Prefect's address at this moment."""
     prefect_auth: str
@@ -33,37 +39,54 @@ class GatewayPlace:
         return self.settings.url or f"http://{self.host}:{self.port}"
 
 
-def gateway(place: GatewayPlace, identity: Identity) -> ASGIApp:
+class LazyGateway:
     """An ASGI application."""
-    made: list[ASGIApp] = []
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
-        if not made:
-            await asyncio.to_thread(_import)
-            if not made:  # somebody else came meanwhile
-                made.append(_made(place, identity))
-        await made[0](scope, receive, send)
+    def __init__(self, place: GatewayPlace, identity: Identity) -> None:
+        """Cheap: nobody may ever come."""
+        self._place, self._identity = place, identity
+        self._made: Gateway | None = None
 
-    return answer
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """As the gateway answers."""
+        if self._made is None:
+            await asyncio.to_thread(import_module, "shipline.web.gateway")
+            self._made = self._made or _made(self._place, self._identity)  # somebody else may have come meanwhile
+        await self._made(scope, receive, send)
+
+    async def close(self) -> None:
+        """Give the connections to Prefect back."""
+        if self._made is not None:
+            await self._made.close()
 
 
-def _import() -> None:
-    import_module("shipline.web.gateway")
-
-
-def _made(place: GatewayPlace, identity: Identity) -> ASGIApp:
+def _made(place: GatewayPlace, identity: Identity) -> "Gateway":
     from urllib.parse import urlsplit
 
     from shipline.web.doorway import Doorway
     from shipline.web.gateway import Gateway
     from shipline.web.sessions import Sessions
+    from shipline.web.signing_in import SigningIn
     from shipline.web.upstream import Upstream
 
     public = urlsplit(place.url)
     cookie = "__Host-shipline" if public.scheme == "https" else f"shipline-{place.port}"
-    doorway = Doorway(place.settings, identity, Sessions(place.sessions), cookie)
+    doorway = Doorway(place.settings, identity, Sessions(place.credentials / "gateway-sessions.json"), cookie)
     upstream = Upstream(place.prefect, place.prefect_auth)
-    return Gateway(doorway, upstream, _names(place, str(public.hostname)))
+    return Gateway(doorway, upstream, _names(place, str(public.hostname)), SigningIn(doorway, _openid(place, doorway)))
+
+
+def _openid(place: GatewayPlace, doorway: "Doorway") -> "SigningInByOpenId | None":
+    """What a provider needs is imported where there is one only."""
+    if place.settings.openid is None:
+        return None
+    from shipline.web.openid_provider import OpenIdProvider
+    from shipline.web.pages import OPENID_BACK
+    from shipline.web.signing_in_by_openid import SigningInByOpenId
+
+    secret = place.credentials / "oidc-client-secret"
+    provider = OpenIdProvider(place.settings.openid, secret.read_text().strip() if secret.exists() else None)
+    return SigningInByOpenId(doorway, provider, f"{place.url}{OPENID_BACK}")
 
 
 def _names(place: GatewayPlace, public: str) -> Collection[str] | None:

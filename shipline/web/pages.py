@@ -8,6 +8,8 @@ from shipline.web.identity import Person
 HERE = "/shipline/"
 SIGN_IN = "/shipline/sign-in"
 SIGN_OUT = "/shipline/sign-out"
+OPENID = "/shipline/openid"
+OPENID_BACK = "/shipline/openid/back"
 _FORM = """<form method="post" action="{place}">
 <input type="hidden" name="form" value="{form}">
 <input type="hidden" name="next" value="{then}">
@@ -29,11 +31,14 @@ padding:.5rem 1rem}} .wrong{{color:#a11}}</style></head><body><h1>Shipline</h1>
 """
 
 
-def sign_in_page(form: str, then: str, *, codes: bool, wrong: str = "") -> str:
-    """The forms to sign in with; `form` is what the browser has to bring back, `then` where it goes on."""
+def sign_in_page(form: str, then: str, *, codes: bool, provider: str = "", wrong: str = "") -> str:
+    """The ways to sign in; `form` is what the browser has to bring back, `then` where it goes on, `provider` a name."""
     told = f'<p class="wrong" role="alert">{escape(wrong)}</p>' if wrong else ""
     kinds = (_BY_KEY, _BY_CODE) if codes else (_BY_KEY,)
     forms = [_form(SIGN_IN, form, then, fields) for fields in kinds]
+    if provider:
+        link = f"{OPENID}?next={quote(then, safe='/')}"
+        forms.insert(0, f'<p><a href="{escape(link)}">Sign in with {escape(provider)}</a></p>')
     hint = "<p>The token of this installation stands in <code>credentials/api-token</code> of its home.</p>"
     return _page("Sign in", "\n".join((told, *forms, "" if codes else hint)))
 

@@ -7,8 +7,21 @@ from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
 from urllib.parse import urlsplit
 
 from delivery.errors import ConfigurationError
+from shipline.web.hosts import LOOPBACK
 
 Network = IPv4Network | IPv6Network
+
+
+@dataclass(frozen=True, slots=True)
+class OpenIdSettings:
+    """A provider that people sign in with; what it knows us by is the home's `credentials/oidc-client-secret`."""
+
+    issuer: str
+    """`SHIPLINE_GATEWAY_OIDC_ISSUER`: its address, as it calls itself."""
+    client_id: str
+    """`SHIPLINE_GATEWAY_OIDC_CLIENT_ID`: how it calls us."""
+    claim: str = "preferred_username"
+    """`SHIPLINE_GATEWAY_OIDC_CLAIM`: which claim is a person's name here; an `email` counts once verified."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +34,8 @@ class GatewaySettings:
     """`SHIPLINE_GATEWAY_IDENTITY_HEADER`: in which a trusted proxy says who is asking, in lower case."""
     proxies: tuple[Network, ...] = ()
     """`SHIPLINE_GATEWAY_PROXIES`: addresses and networks of trusted proxies, with commas between them."""
+    openid: OpenIdSettings | None = None
+    """`SHIPLINE_GATEWAY_OIDC_*`."""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] = os.environ) -> "GatewaySettings":
@@ -36,6 +51,7 @@ class GatewaySettings:
             url=_origin(environment.get("SHIPLINE_GATEWAY_URL")),
             identity_header=header or None,
             proxies=proxies,
+            openid=_openid(environment),
         )
 
     def trusts(self, address: str) -> bool:
@@ -53,6 +69,21 @@ def _networks(text: str) -> tuple[Network, ...]:
         return tuple(ip_network(one.strip()) for one in text.split(",") if one.strip())
     except ValueError as error:
         raise ConfigurationError(f"reading SHIPLINE_GATEWAY_PROXIES: {error}") from error
+
+
+def _openid(environment: Mapping[str, str]) -> OpenIdSettings | None:
+    issuer = environment.get("SHIPLINE_GATEWAY_OIDC_ISSUER") or ""
+    client = environment.get("SHIPLINE_GATEWAY_OIDC_CLIENT_ID") or ""
+    if bool(issuer) != bool(client):
+        raise ConfigurationError(
+            "reading SHIPLINE_GATEWAY_OIDC_ISSUER and SHIPLINE_GATEWAY_OIDC_CLIENT_ID: one needs the other"
+        )
+    if not issuer:
+        return None
+    parts = urlsplit(issuer)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        raise ConfigurationError(f"reading SHIPLINE_GATEWAY_OIDC_ISSUER: it must begin with https://, got '{issuer}'")
+    return OpenIdSettings(issuer, client, environment.get("SHIPLINE_GATEWAY_OIDC_CLAIM") or "preferred_username")
 
 
 def _origin(text: str | None) -> str | None:

@@ -13,7 +13,7 @@ from shipline.web.doorway import Doorway, Known, Wrong
 from shipline.web.headers import safe_next
 from shipline.web.identity import Person
 from shipline.web.refusals import Refusal
-from shipline.web.sessions import SESSION_SECONDS
+from shipline.web.signing_in_by_openid import SigningInByOpenId
 
 _logger = logging.getLogger("shipline.gateway")
 _BY_HAND = "only the form of this page may send that"
@@ -22,10 +22,9 @@ _BY_HAND = "only the form of this page may send that"
 class SigningIn:
     """Answers what is below `/shipline/`."""
 
-    def __init__(self, doorway: Doorway) -> None:
+    def __init__(self, doorway: Doorway, openid: SigningInByOpenId | None = None) -> None:
         """With the doorway whose people they are."""
-        self._doorway = doorway
-        self._secure = (doorway.settings.url or "").startswith("https://")
+        self._doorway, self._openid = doorway, openid
         self._form_cookie = f"{doorway.cookie}-form"
 
     async def answer(self, request: Request) -> Response:
@@ -39,17 +38,23 @@ class SigningIn:
                 return await self._who(request)
             case "POST", pages.SIGN_OUT:
                 return await self._sign_out(request)
+            case "GET", pages.OPENID if self._openid:
+                return await self._openid.begin(safe_next(request.query_params.get("next", "")))
+            case "GET", pages.OPENID_BACK if self._openid:
+                return await self._returned(request, self._openid)
         raise Refusal(404, "there is no such page")
 
     async def _form(self, request: Request, then: str, wrong: Wrong | None = None) -> Response:
         """The form, with a token that only this browser's next request can bring."""
         form = request.cookies.get(self._form_cookie) or secrets.token_urlsafe(16)
         codes = await asyncio.to_thread(self._doorway.identity.has_codes)
-        page = pages.sign_in_page(form, safe_next(then), codes=codes, wrong=wrong.reason if wrong else "")
+        provider = self._openid.name if self._openid else ""
+        told = wrong.reason if wrong else ""
+        page = pages.sign_in_page(form, safe_next(then), codes=codes, provider=provider, wrong=told)
         status = 200 if wrong is None else 429 if wrong.wait_seconds else 401
         headers = {"retry-after": str(wrong.wait_seconds)} if wrong and wrong.wait_seconds else None
         answer = HTMLResponse(page, status, headers)
-        self._set(answer, self._form_cookie, form)
+        self._doorway.set_cookie(answer, self._form_cookie, form)
         return answer
 
     async def _sign_in(self, request: Request) -> Response:
@@ -59,9 +64,20 @@ class SigningIn:
         if isinstance(found, Wrong):
             _logger.info("signing in from %s: %s", self._address(request), found.reason)
             return await self._form(request, then, found)
-        _logger.info("%s signed in from %s", found.name, self._address(request))
-        answer = RedirectResponse(then, 303)
-        self._set(answer, self._doorway.cookie, await asyncio.to_thread(self._doorway.sessions.open, found.key))
+        return await self._signed_in(request, found, RedirectResponse(then, 303))
+
+    async def _returned(self, request: Request, openid: SigningInByOpenId) -> Response:
+        """From the provider, by a page of ours: a strict cookie does not come along with its own redirection."""
+        found, then = await openid.finish(request)
+        if isinstance(found, Wrong):
+            _logger.info("signing in from %s: %s", self._address(request), found.reason)
+            return await self._form(request, then, found)
+        return await self._signed_in(request, found, HTMLResponse(pages.same_page(then)))
+
+    async def _signed_in(self, request: Request, person: Person, answer: Response) -> Response:
+        _logger.info("%s signed in from %s", person.name, self._address(request))
+        secret = await asyncio.to_thread(self._doorway.sessions.open, person.key)
+        self._doorway.set_cookie(answer, self._doorway.cookie, secret)
         return answer
 
     def _shown(self, request: Request, fields: dict[str, str]) -> Person | Wrong:
@@ -77,7 +93,7 @@ class SigningIn:
             return RedirectResponse(pages.sign_in_place(pages.HERE), 303)
         form = request.cookies.get(self._form_cookie) or secrets.token_urlsafe(16)
         answer = HTMLResponse(pages.person_page(known.person, form if known.secret else ""))
-        self._set(answer, self._form_cookie, form)
+        self._doorway.set_cookie(answer, self._form_cookie, form)
         return answer
 
     async def _sign_out(self, request: Request) -> Response:
@@ -85,7 +101,7 @@ class SigningIn:
         secret = request.cookies.get(self._doorway.cookie, "")
         await asyncio.to_thread(self._doorway.sessions.close, secret)
         answer = RedirectResponse(pages.SIGN_IN, 303)
-        self._set(answer, self._doorway.cookie, "", seconds=0)
+        self._doorway.set_cookie(answer, self._doorway.cookie, "", seconds=0)
         return answer
 
     async def _sent_by_our_form(self, request: Request) -> dict[str, str]:
@@ -100,6 +116,3 @@ class SigningIn:
 
     def _address(self, request: Request) -> str:
         return self._doorway.address(request.headers, request.client.host if request.client else "")
-
-    def _set(self, answer: Response, name: str, value: str, seconds: int = SESSION_SECONDS) -> None:
-        answer.set_cookie(name, value, max_age=seconds, path="/", secure=self._secure, httponly=True, samesite="strict")

@@ -14,9 +14,9 @@ from typing import Any, cast
 import httpx
 
 from flows.approval_form import ApprovalForm
-from shipline.control.serving import Server, gateway_server
+from shipline.control.serving import gateway_server
 from shipline.control.settings import ControlSettings, listen_for_people
-from shipline.web.opening import GatewayPlace, gateway
+from shipline.web.opening import GatewayPlace, LazyGateway
 from shipline.web.settings import GatewaySettings
 from tests.fakes.people import PeopleOfATest
 from tests.servers.prefect import RunningPrefect
@@ -78,23 +78,25 @@ def running_gateway(
             settings or GatewaySettings(),
             "127.0.0.1",
             port,
-            folder / "sessions.json",
+            folder,
             lambda: prefect.url,
             prefect.auth,
         )
-        with _served(gateway_server(gateway(place, people)), listening):
+        with _served(LazyGateway(place, people), listening):
             running = RunningGateway(prefect, f"http://127.0.0.1:{port}", people)
             with running.client:
                 yield running
 
 
 @contextmanager
-def _served(server: Server, listening: socket.socket) -> Iterator[None]:
+def _served(gateway: LazyGateway, listening: socket.socket) -> Iterator[None]:
+    server = gateway_server(gateway)
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def serve() -> None:
         loops.append(asyncio.get_running_loop())
         await server.serve(sockets=[listening])
+        await gateway.close()
 
     thread = threading.Thread(target=lambda: asyncio.run(serve()))
     thread.start()
