@@ -129,7 +129,7 @@ class Fixtures(Protocol):
     ) -> AbstractContextManager[Mapping[str, str]]:
         """Ready on entering, gone on leaving; gives the environment variables that say where it is.
 
-        A command of the project's own is isolated as the step is.
+        It is isolated as the step is, since the step may have it do anything.
 
         TransientError when it does not get ready in time.
         """

@@ -100,7 +100,7 @@ class StepOrder:
     needs: Sequence[StepResult] = ()
     """Results whose outputs are laid into the checkout first."""
     isolation: Isolation | None = None
-    """What its command and its fixtures' commands may see; None for everything that we see."""
+    """What its command and its fixtures may see; None for everything that we see."""
     origin: Row = field(default_factory=dict)
     """What is kept beside a success of where it came from, as plain JSON."""
 

@@ -5,6 +5,7 @@ against outliving Shipline are the same as for a step.
 """
 
 import contextlib
+import os
 import socket
 import tempfile
 import threading
@@ -47,34 +48,41 @@ class ProcessFixtures:
     ) -> Iterator[Mapping[str, str]]:
         self._work.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="fixture-", dir=self._work, ignore_cleanup_errors=True) as private:
+            seen = isolation.showing(Visible(Path(private), writable=True)) if isolation else None
             if fixture.postgresql:
-                started = self._postgresql(fixture.postgresql, Path(private), output)
+                started = self._postgresql(fixture.postgresql, Path(private), output, seen)
             elif fixture.run:
-                started = self._command(fixture.run, Path(private), folder, output, isolation)
+                started = self._command(fixture.run, Path(private), folder, output, seen)
             else:
                 raise ConfigurationError("starting a fixture: it says neither 'postgresql' nor 'run'")
             with started as variables:
                 yield variables
 
     @contextlib.contextmanager
-    def _postgresql(self, asked: PostgresqlFixture, private: Path, output: Output) -> Iterator[Mapping[str, str]]:
+    def _postgresql(
+        self, asked: PostgresqlFixture, private: Path, output: Output, seen: Isolation | None
+    ) -> Iterator[Mapping[str, str]]:
+        """Isolated, too: the step is its superuser, who may have it read any file and start any program.
+
+        Not as root: then it runs as another account, with capabilities that isolating root takes away.
+        """
         port = _port(asked.port)
         server = ThrowawayPostgresql(asked, private / "data", port)
         server.prepare(self._cache)
         spec = ProcessSpec(server.arguments, private, server.environment, _FOR_EVER_SECONDS, stop_grace_seconds=5.0)
+        spec = replace(spec, isolation=None if os.geteuid() == 0 else seen)
         with _running(self._runner, spec, output) as process:
             _wait("PostgreSQL", server.ready, process, _POSTGRESQL_READY_SECONDS)
             yield server.variables
 
     @contextlib.contextmanager
     def _command(
-        self, asked: CommandFixture, private: Path, folder: Path, output: Output, isolation: Isolation | None
+        self, asked: CommandFixture, private: Path, folder: Path, output: Output, seen: Isolation | None
     ) -> Iterator[Mapping[str, str]]:
         port = _port(None)
         for name in ("bin", "home", "tmp"):
             (private / name).mkdir()
         environment = {**step_environment(private, asked.environment), "PORT": str(port)}
-        seen = isolation.showing(Visible(private, writable=True)) if isolation else None
         spec = ProcessSpec(_arguments(asked.command, port), folder, environment, _FOR_EVER_SECONDS, isolation=seen)
         with _running(self._runner, spec, output) as process:
             ready = self._readiness(asked.ready, port, spec, output)
