@@ -84,7 +84,7 @@ def fill_databases(home: Home, urls: DatabaseUrls) -> None:
         close_segments(ledger, segments, length=2)
         now, year = LONG_AGO + timedelta(days=369, hours=1), timedelta(days=365)
         assert len(detach_old(ledger, segments, partial(detach, urls.owner), now, year)) == 2
-        publish_heads(home, ledger.streams())
+        publish_heads(home, ledger.streams(), now)
     with psycopg.connect(libpq_url(urls.prefect)) as prefect:
         prefect.execute("CREATE EXTENSION pg_trgm")
         prefect.execute("CREATE TABLE flow_run AS SELECT 'waits' AS state")
