@@ -66,4 +66,4 @@ def test_a_promotion_is_approved_in_prefects_pages(make: Make, page: Page, tmp_p
 def sign_in(project: Project, page: Page) -> None:
     """With what stands in the home: Prefect's pages ask for no password of their own."""
     page.get_by_label("API token").fill((project.installation.home.credentials / "api-token").read_text().strip())
-    page.get_by_role("button", name="Sign in").click()
+    page.get_by_role("button", name="Sign in", exact=True).click()

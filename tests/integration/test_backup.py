@@ -142,7 +142,7 @@ def test_a_restored_home_has_what_the_other_had(home: Home, backup: Path, place:
     folder = EnvironmentState(place, TARGET).folder
     assert [path.name for path in folder.glob("artifacts/*/*")] != [], "what should run is unpacked"
     assert (folder / "private" / "web" / "home" / "data").read_text() == "what the service keeps"
-    same = ("credentials/secrets.key", "credentials/ledger-signing.key", "ledger-heads.json")
+    same = ("credentials/secrets.key", "credentials/ledger-signing.key", "ledger-head.json")
     assert [(place.root / one).read_bytes() for one in same] == [(home.root / one).read_bytes() for one in same]
     assert sorted(path.name for path in place.store.rglob("*")) == sorted(path.name for path in home.store.rglob("*"))
     gone = {"work", "tool-caches", "restoring", ".restored"}
@@ -269,7 +269,8 @@ def test_a_restore_that_is_killed_is_begun_again(backup: Path, place: Home) -> N
     said: list[str] = []
     assert restore(place, EMBEDDED, backup, said.append)["ok"]
     assert "an earlier restore did not come to its end: beginning again" in said
-    assert left is None or not psutil.pid_exists(left), "nothing of the killed one is left"
+    gone = processes.wait_until(lambda: left is None or not psutil.pid_exists(left), 30)
+    assert gone, "nothing of the killed one is left"
 
 
 def test_a_restore_that_is_killed_while_it_moves_is_finished(

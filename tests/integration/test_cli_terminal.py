@@ -32,9 +32,14 @@ SHIPLINE = [sys.executable, "-m", "shipline.cli.main"]
 
 
 @pytest.fixture
-def api() -> Iterator[ControlApi]:
+def api(tmp_path: Path) -> Iterator[ControlApi]:
     with control_api() as running:
-        running.answers = {"POST /projects": [documents.PROJECT], "GET /health": [documents.HEALTH]}
+        known = {**documents.PROJECT, "location": str(tmp_path / "shop")}
+        running.answers = {
+            "GET /projects": [[known]],
+            "POST /projects": [documents.PROJECT],
+            "GET /health": [documents.HEALTH],
+        }
         yield running
 
 

@@ -122,8 +122,7 @@ def made_run(installation: Installation, days: float, release: Digest, *, ended:
     identity = f"{id_at(at)}-7{uuid6.uuid7().hex[13:16]}-8000-{uuid6.uuid7().hex[20:]}"
     run = Run(identity, "shop", "c" * 40, None, at, "anna", release=release)
     run = run.ended(RunState.COMPLETED, "", at) if ended else run
-    for table in ("plans", "flow_runs"):
-        installation.operations.save(table, identity, "shop", {"at": "then"})
+    installation.operations.save("plans", identity, "shop", {"at": "then"})
     installation.operations.save("runs", identity, "shop", run.document())
     installation.operations.save("steps", f"{identity}/unit", "shop", {"run": identity})
     logs = installation.home.run_logs(identity)
@@ -135,7 +134,7 @@ def made_run(installation: Installation, days: float, release: Digest, *, ended:
 def left(installation: Installation) -> tuple[set[str], set[str], set[str]]:
     """Runs and promotions that have documents, steps, and logs."""
     operations = installation.operations
-    documents = {key for table in ("runs", "plans", "flow_runs") for key in operations.keys(table, "~")}
+    documents = {key for table in ("runs", "plans") for key in operations.keys(table, "~")}
     steps = {str(one["run"]) for one in operations.find("steps")}
     logs = installation.home.logs / "runs"
     return documents, steps, {one.name for one in logs.iterdir()}
