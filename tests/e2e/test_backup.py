@@ -59,7 +59,7 @@ def copied(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Copied]:
             before,
             project.ask("policy"),
             project.ask("people", "list"),
-            project.get("dev"),
+            project.get("dev")["version"],
             made["streams"],
         )
         project.cli("down", "--environments")
@@ -102,7 +102,8 @@ def test_an_installation_goes_on_in_another_home(copied: Copied) -> None:
         assert [one["name"] for one in project.ask("secret", "list")] == ["TOKEN"]
         assert project.ask("status", "dev")["environments"][0]["drift"] == []
         until(
-            lambda: answered(lambda: project.get("dev")) == copied.served, "dev to serve what it served, where it did"
+            lambda: answered(lambda: project.get("dev")["version"]) == copied.served,
+            "dev to serve what it served, where it did",
         )
         waiting = project.waiting("staging")
         assert "flow-run" in waiting["url"], "Prefect's own page of it is there too"
