@@ -31,7 +31,7 @@ class Copied:
     told: Document
     policy: Document
     people: list[Document]
-    served: Document
+    served: str
     streams: Document
 
 
