@@ -113,6 +113,8 @@ class Promotion:
     """Of the request in the project's stream: the order in the lane."""
     passes: int = 0
     """How many times the approval form was shown; part of its key."""
+    waiting_since: datetime | None = None
+    """When it began to wait, the last time."""
     reminders: int = 0
     """How often people were told again that it waits for them."""
     moved_at: datetime | None = None

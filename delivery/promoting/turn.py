@@ -85,9 +85,17 @@ class Turn:
         if not may_follow(self.promotion.phase, phase):
             message = f"promotion {self.promotion.id}: {self.promotion.phase} cannot become {phase}"
             raise StaleFenceError(message, hint="somebody else has moved it on since")
-        finished: dict[str, JsonValue] = {"finished_at": utc_now(self.connections)} if phase.final else {}
-        body = {"id": self.promotion.id, "phase": phase.value, "because": because, **finished, **fields}
+        body = {"id": self.promotion.id, "phase": phase.value, "because": because, **self._times(phase), **fields}
         return self.draft("promotion.moved", body)
+
+    def _times(self, phase: Phase) -> dict[str, JsonValue]:
+        """What is told of when; a promotion that is asked about again has waited since it was asked about first."""
+        if phase.final:
+            return {"finished_at": utc_now(self.connections)}
+        if phase is not Phase.WAITING:
+            return {}
+        since = self.promotion.waiting_since if self.promotion.phase is Phase.WAITING else None
+        return {"waiting_since": utc_text(since) if since else utc_now(self.connections)}
 
     def leave(self) -> None:
         """Let the next one have the lane."""

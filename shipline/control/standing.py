@@ -40,7 +40,8 @@ class Standing:
 
 def standing_now(connections: Connections, promotion: Promotion) -> Standing:
     """As it stands; for a waiting one, what every gate says at this moment."""
-    since = promotion.moved_at or promotion.requested_at
+    waits = promotion.waiting_since if promotion.phase is Phase.WAITING else None
+    since = waits or promotion.moved_at or promotion.requested_at
     if promotion.phase is not Phase.WAITING:
         return Standing((promotion.because,), since)
     return _waiting(connections, promotion, judge(connections, promotion), since)
