@@ -105,6 +105,8 @@ def develops(far: Far) -> None:
     assert [one["action"] for one in plan["steps"]] == ["run"]
     run = far.act("dan", "run")
     assert (run["revision"], run["state"]) == (plan["revision"], "Waiting")
+    told = far.act("dan", "check-result", "load-test", "passed", "--revision", run["revision"])
+    assert told["name"] == "load-test"
     far.project.commit({"web/broken": "x"})
     failed = far.act("dan", "run", check=1)
     assert far.act("dan", "retry", failed["id"], check=1)["id"] == failed["id"]
